@@ -1,0 +1,94 @@
+"""The tree of what can go wrong. No HTTP in it: `web` and the surfaces decide what each one looks like to a caller.
+
+LetterboxError
+ ├─ SettingsInvalid            the environment cannot be used; carries every problem at once
+ ├─ SelfTestFailed             the composer let a hostile value through on this Python
+ ├─ RequestInvalid             a request breaks the contract; carries property -> sentences
+ ├─ SMTPConfigurationNotFound  no such smtpId for this caller
+ ├─ TestAccountMissing         test=true where no test password is configured
+ ├─ CooldownActive             the sender has to wait
+ ├─ EmailNotFound
+ ├─ RecordUnavailable          the database cannot take the record, so nothing was sent
+ └─ DeliveryError              an email was recorded and not delivered; carries it
+     ├─ DeliveryFailed
+     └─ DeliveryUncertain
+"""
+
+from collections.abc import Mapping, Sequence
+
+from app.model.email import Email
+
+
+class LetterboxError(Exception):
+    """Whatever this service raises on purpose."""
+
+
+class SettingsInvalid(LetterboxError):
+    """The settings cannot be used. Each problem is a whole message; none holds a secret."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class SelfTestFailed(LetterboxError):
+    """A hostile value reached the finished bytes: sending would be unsafe."""
+
+
+class RequestInvalid(LetterboxError):
+    """The request breaks the contract; `errors` maps a property, as documented, to its sentences."""
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        self.errors = {name: list(sentences) for name, sentences in errors.items()}
+        super().__init__("; ".join(sentence for sentences in self.errors.values() for sentence in sentences))
+
+
+class SMTPConfigurationNotFound(LetterboxError):
+    def __init__(self, smtp_id: int) -> None:
+        self.smtp_id = smtp_id
+        super().__init__(f"SMTP_{smtp_id} configuration not found")
+
+
+class TestAccountMissing(LetterboxError):
+    """The configuration has no test password."""
+
+    __test__ = False
+
+    def __init__(self, smtp_id: int) -> None:
+        self.smtp_id = smtp_id
+        super().__init__(f"SMTP_{smtp_id} has no test password configured")
+
+
+class CooldownActive(LetterboxError):
+    """The sender has to wait `wait_s` seconds, having sent `usage` messages."""
+
+    def __init__(self, *, wait_s: float, usage: int) -> None:
+        self.wait_s = wait_s
+        self.usage = usage
+        super().__init__(f"sender has to wait {wait_s:.0f} s after {usage} messages")
+
+
+class EmailNotFound(LetterboxError):
+    def __init__(self, email_id: str) -> None:
+        self.email_id = email_id
+        super().__init__(f"Email {email_id!r} was not found")
+
+
+class RecordUnavailable(LetterboxError):
+    """The database did not take a write that must come before sending."""
+
+
+class DeliveryError(LetterboxError):
+    """The email is recorded with its attempts, and was not delivered for certain."""
+
+    def __init__(self, email: Email) -> None:
+        self.email = email
+        super().__init__(f"email {email.id} is {email.status}")
+
+
+class DeliveryFailed(DeliveryError):
+    """No configuration delivered it."""
+
+
+class DeliveryUncertain(DeliveryError):
+    """It was handed over and no reply came."""

@@ -1,0 +1,1 @@
+"""The values that everything else passes around: standard library only, frozen, without behaviour that does I/O."""

@@ -1,0 +1,81 @@
+"""What a caller asks for (`EmailRequest`) and what is recorded of it (`Email`).
+
+Used by every room: the API builds the request, `messages` renders it, `storage` keeps the record.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from app.model.attachment import Attachment
+from app.model.outcome import Attempt
+
+
+class Priority(StrEnum):
+    """How urgent a message is; `messages.headers` turns it into the headers that mail clients act on."""
+
+    LOW = "Low"
+    NORMAL = "Normal"
+    HIGH = "High"
+    URGENT = "Urgent"
+
+
+class Status(StrEnum):
+    """Where an email stands. Only the last three are final."""
+
+    SENDING = "Sending"
+    """Recorded; a caller is waiting while it is handed to a server."""
+    SENT = "Sent"
+    """A server answered 2xx after the final dot."""
+    FAILED = "Failed"
+    """No server took it; it is certain that nothing was delivered."""
+    UNCERTAIN = "Uncertain"
+    """It was handed over and no reply came: it may have been delivered, so it is never sent again."""
+
+
+class Phase(StrEnum):
+    """How far a recorded email got; it tells after a crash whether a server may have the message."""
+
+    RECORDED = "recorded"
+    HANDED_OVER = "handed-over"
+    SETTLED = "settled"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EmailRequest:
+    """A validated request to send one message. Every text is as the caller wrote it; nothing is cleaned yet.
+
+    `template` and `body_template` exclude each other: when both were given, `template` wins.
+    """
+
+    email: str
+    message: str
+    username: str = ""
+    custom_fields: Mapping[str, str] = field(default_factory=dict)
+    template: str | None = None
+    body_template: str | None = None
+    subject_template: str | None = None
+    is_html: bool = False
+    priority: Priority = Priority.NORMAL
+    attachments: tuple[Attachment, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Email:
+    """The record of one email: the truth that `GET /api/v1/emails/{id}` shows.
+
+    `id` is 8 upper-case hex digits. Datetimes are aware and in UTC.
+    """
+
+    id: str
+    status: Status
+    phase: Phase
+    requested_smtp_id: int
+    is_test: bool
+    created_at: datetime
+    reception_email: str
+    sender: str
+    delivered_smtp_id: int | None = None
+    settled_at: datetime | None = None
+    attempts: tuple[Attempt, ...] = ()

@@ -1,0 +1,80 @@
+"""Environment -> one frozen `Settings`. Nobody else reads the environment."""
+
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+
+from app.model.smtp import SMTPConfiguration
+
+PROJECT_ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardSettings:
+    """The numbers of the abuse protection; see the README's settings table."""
+
+    rate_limit: str = "10 per minute"
+    rate_limit_enabled: bool = True
+    burst_limit: int = 20
+    burst_window_s: int = 5
+    burst_block_s: int = 3600
+    excess_limit: int = 100
+    excess_window_s: int = 600
+    excess_block_s: int = 21600
+    cooldown_enabled: bool = True
+    cooldown_step_s: int = 3600
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
+    storage_uri: str = "memory://"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageLimits:
+    """How large one request may be. Sizes in bytes, lengths in characters."""
+
+    request_body: int = 10 * 1024 * 1024
+    attachments: int = 20
+    custom_fields: int = 100
+    custom_field_name: int = 100
+    message: int = 200_000
+    body_template: int = 200_000
+    subject_template: int = 998
+    username: int = 200
+    file_name: int = 255
+    rendered_body: int = 1024 * 1024
+    denied_extensions: frozenset[str] = frozenset("exe scr js vbs bat cmd com msi ps1 hta jar lnk".split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be configured, validated once at start-up."""
+
+    environment: str = "development"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    web_processes: int = 1
+    web_threads: int = 64
+    secret_keys: tuple[str, ...] = field(default=(), repr=False)
+    smtp_configurations: tuple[SMTPConfiguration, ...] = ()
+    reception_email: str = ""
+    catchall_email: str | None = None
+    cors_origins: tuple[str, ...] = ()
+    log_format: str = "json"
+    log_level: str = "info"
+    database_url: str = f"sqlite:///{PROJECT_ROOT / 'var' / 'letterbox.db'}"
+    var_dir: Path = PROJECT_ROOT / "var"
+    templates_dir: Path = PROJECT_ROOT / "templates"
+    request_deadline_s: float = 60.0
+    monthly_test_email: bool = False
+    email_retention_days: int = 90
+    cooldown_retention_days: int = 365
+    guards: GuardSettings = field(default_factory=GuardSettings)
+    limits: MessageLimits = field(default_factory=MessageLimits)
+
+    @property
+    def is_production(self) -> bool:
+        return self.environment == "production"
+
+    @property
+    def runs_embedded_inbox(self) -> bool:
+        """Nothing to send through, outside production: the service receives its own mail and shows it."""
+        return not self.smtp_configurations and not self.is_production
