@@ -1,7 +1,7 @@
 """The connection to the database: SQLite in WAL mode by default, PostgreSQL by URL.
 
 Reads take a pooled connection of their own. Writes go through `Database.write`, which commits the work of all requests
-that are waiting at that moment in one transaction (group commit): one fsync or round trip for many of them.
+that are waiting at that moment in one transaction (group commit): one round trip for many of them.
 """
 
 import threading
@@ -11,13 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import Connection, create_engine, event, make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from app.errors import RecordUnavailable
 
 Result = TypeVar("Result")
+
+BUSY_TIMEOUT_S = 5
+"""How long a request waits for a database that is locked or away before it is told so."""
 
 
 @dataclass(slots=True)
@@ -31,30 +35,25 @@ class _Job(Generic[Result]):
 class Database:
     """One per process. `url` is a SQLAlchemy URL (`sqlite:///...` or `postgresql+psycopg://...`)."""
 
-    def __init__(self, url: str, *, pool_size: int = 8) -> None:
-        parsed = make_url(url)
-        self.is_sqlite = parsed.get_backend_name() == "sqlite"
-        if self.is_sqlite and parsed.database and parsed.database != ":memory:":
-            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-        self.engine = create_engine(
-            parsed,
-            poolclass=QueuePool,
-            pool_size=pool_size,
-            max_overflow=pool_size,
-            pool_timeout=5,
-            pool_pre_ping=not self.is_sqlite,
-            connect_args={"check_same_thread": False, "timeout": 5} if self.is_sqlite else {"connect_timeout": 5},
-        )
+    def __init__(self, url: str) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        self._readers = self._engine(pool_size=8)
+        self._writer = self._engine(pool_size=1)
         if self.is_sqlite:
-            event.listen(self.engine, "connect", _prepare_sqlite)
+            # Taking the write lock at BEGIN makes a second process wait for it; a transaction that reads first and
+            # writes later would fail at once instead (SQLITE_BUSY_SNAPSHOT).
+            event.listen(self._writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         self._pending: deque[_Job[Any]] = deque()
         self._committing = threading.Lock()
 
     def write(self, work: Callable[[Connection], Result]) -> Result:
         """Run `work` in a transaction and return its result once that is committed.
 
-        `work` may run twice (a batch that fails as a whole is run again job by job), so it must do nothing but talk to
-        the connection. Raises RecordUnavailable when the database does not take it, with the cause.
+        `work` may run twice (a batch in which one job fails is run again job by job), so it must do nothing but talk
+        to the connection. Raises RecordUnavailable when the database does not take it, and what `work` raises.
         """
         job = _Job(work)
         self._pending.append(job)
@@ -62,22 +61,27 @@ class Database:
             # Whoever gets the lock first commits for everyone who queued behind it.
             if not job.is_done:
                 self._commit_pending()
+        if isinstance(job.error, SQLAlchemyError):
+            raise RecordUnavailable("the database did not take the write") from job.error
         if job.error is not None:
-            if isinstance(job.error, SQLAlchemyError):
-                raise RecordUnavailable("the database did not take the write") from job.error
             raise job.error
         return cast(Result, job.result)
 
     def read(self, query: Callable[[Connection], Result]) -> Result:
         """Run a query on a connection of its own; raises RecordUnavailable when the database does not answer."""
         try:
-            with self.engine.connect() as connection:
+            with self._readers.connect() as connection:
                 return query(connection)
         except SQLAlchemyError as error:
             raise RecordUnavailable("the database did not answer") from error
 
+    def connect_for_migration(self) -> Connection:
+        """A connection of its own for schema changes; the caller closes it."""
+        return self._writer.connect()
+
     def close(self) -> None:
-        self.engine.dispose()
+        self._readers.dispose()
+        self._writer.dispose()
 
     def _commit_pending(self) -> None:
         jobs = []
@@ -88,23 +92,47 @@ class Database:
                 self._commit([job])
 
     def _commit(self, jobs: list[_Job[Any]]) -> bool:
-        """Run the jobs in one transaction. False when it failed and there is more than one to try again."""
+        """Run the jobs in one transaction. False when one of several broke it and each deserves a try of its own."""
         try:
-            with self.engine.begin() as connection:
+            with self._writer.begin() as connection:
                 for job in jobs:
                     job.result = job.work(connection)
         except Exception as error:  # noqa: BLE001 - it is raised again in the thread that asked for the write
-            if len(jobs) > 1:
+            if len(jobs) > 1 and not _is_outage(error):
                 return False
-            jobs[0].error = error
+            for job in jobs:
+                job.error = error
         for job in jobs:
             job.is_done = True
         return True
 
+    def _engine(self, *, pool_size: int) -> Engine:
+        engine = create_engine(
+            self.url,
+            poolclass=QueuePool,
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=BUSY_TIMEOUT_S,
+            pool_pre_ping=not self.is_sqlite,
+            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}
+            if self.is_sqlite
+            else {"connect_timeout": BUSY_TIMEOUT_S},
+        )
+        if self.is_sqlite:
+            event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+
+
+def _is_outage(error: Exception) -> bool:
+    """True when the database itself is away, locked or full, so that trying each job alone would only wait again."""
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, OperationalError | PoolTimeoutError)
+
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
+    # Transactions are begun by us (BEGIN IMMEDIATE) or not at all (single reads), never by the driver.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA foreign_keys=ON")

@@ -1,4 +1,4 @@
-"""Every table, as SQLAlchemy Core; `migrations/` builds the same in a database. Columns `*_at` hold epoch milliseconds."""
+"""Every table, as SQLAlchemy Core; `migrations/` builds the same. Columns `*_at`: milliseconds since 1970, UTC."""
 
 from sqlalchemy import (
     BigInteger,
@@ -24,23 +24,26 @@ emails = Table(
     Column("phase", String(16), nullable=False),
     Column("requested_smtp_id", Integer, nullable=False),
     Column("delivered_smtp_id", Integer),
-    Column("is_test", Boolean(create_constraint=True, name="ck_emails_is_test"), nullable=False),
+    Column("is_test", Boolean, nullable=False),
     Column("sender", String(320), nullable=False),
     Column("reception_email", String(320), nullable=False),
     Column("attempts", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("settled_at", BigInteger),
+    Column("lease_until", BigInteger),
     CheckConstraint("status IN ('Sending', 'Sent', 'Failed', 'Uncertain')", name="ck_emails_status"),
     CheckConstraint("phase IN ('recorded', 'handed-over', 'settled')", name="ck_emails_phase"),
     Index("ix_emails_created_at", "created_at"),
+    Index("ix_emails_lease_until", "lease_until"),
 )
+"""`lease_until`: who delivers the row must have settled it by then, or is dead; NULL once settled."""
 
 cooldowns = Table(
     "cooldowns",
     metadata,
     Column("sender", String(320), nullable=False),
     Column("smtp_id", Integer, nullable=False),
-    Column("is_test", Boolean(create_constraint=True, name="ck_cooldowns_is_test"), nullable=False),
+    Column("is_test", Boolean, nullable=False),
     Column("usage", Integer, nullable=False),
     Column("last_sent_at", BigInteger),
     Column("reserved_by", String(8)),
@@ -62,7 +65,7 @@ blocks = Table(
     Index("ix_blocks_client", "client"),
     Index("ix_blocks_lifted_at", "lifted_at"),
 )
-"""Client addresses that were blocked: what `letterbox blocks` lists and lifts. What refuses requests is the limits' storage."""
+"""Client addresses that were blocked, for `letterbox blocks`. What refuses requests is the limits' storage."""
 
 service_state = Table(
     "service_state",

@@ -1,0 +1,162 @@
+"""Queries on `emails`. Functions take a connection, because a use case puts several into one transaction."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from secrets import token_hex
+
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_postgresql
+from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+
+from app.model.email import Email, Phase, Status
+from app.model.outcome import Attempt, Outcome, Stage
+from app.storage.tables import emails
+from app.storage.times import from_ms, to_ms
+
+_INSERT = {
+    "sqlite": insert_sqlite(emails).on_conflict_do_nothing(index_elements=["id"]).returning(emails.c.id),
+    "postgresql": insert_postgresql(emails).on_conflict_do_nothing(index_elements=["id"]).returning(emails.c.id),
+}
+_BY_ID = select(emails).where(emails.c.id == bindparam("email_id"))
+_HAND_OVER = (
+    update(emails)
+    .where(emails.c.id == bindparam("email_id"), emails.c.status == Status.SENDING)
+    .values(phase=Phase.HANDED_OVER, lease_until=bindparam("until"))
+)
+_SETTLE = (
+    update(emails)
+    .where(emails.c.id == bindparam("email_id"))
+    .values(
+        status=bindparam("new_status"),
+        phase=Phase.SETTLED,
+        delivered_smtp_id=bindparam("delivered_by"),
+        settled_at=bindparam("settled"),
+        attempts=bindparam("tries"),
+        lease_until=None,
+    )
+)
+
+
+def new_id() -> str:
+    """8 upper-case hex digits, unpredictable."""
+    return token_hex(4).upper()
+
+
+def add(connection: Connection, email: Email, *, lease_until_ms: int) -> Email:
+    """Insert the record and return it, with another id where its own was taken."""
+    statement = _INSERT[connection.dialect.name]
+    while True:
+        values = {
+            "id": email.id,
+            "status": email.status.value,
+            "phase": email.phase.value,
+            "requested_smtp_id": email.requested_smtp_id,
+            "delivered_smtp_id": email.delivered_smtp_id,
+            "is_test": email.is_test,
+            "sender": email.sender,
+            "reception_email": email.reception_email,
+            "attempts": _attempts_to_json(email.attempts),
+            "created_at": to_ms(email.created_at),
+            "settled_at": None,
+            "lease_until": lease_until_ms,
+        }
+        if connection.execute(statement, values).first() is not None:
+            return email
+        email = replace(email, id=new_id())
+
+
+def find(connection: Connection, email_id: str) -> Email | None:
+    row = connection.execute(_BY_ID, {"email_id": email_id}).first()
+    return None if row is None else _from_row(row)
+
+
+def mark_handed_over(connection: Connection, email_id: str, *, lease_until_ms: int) -> bool:
+    """Make durable that a server may get the message. False when the row is no longer being sent."""
+    return connection.execute(_HAND_OVER, {"email_id": email_id, "until": lease_until_ms}).rowcount == 1
+
+
+def settle(connection: Connection, email: Email) -> None:
+    """Write the outcome of `email`, whatever the row says by now: only who delivered knows the truth."""
+    connection.execute(
+        _SETTLE,
+        {
+            "email_id": email.id,
+            "new_status": email.status.value,
+            "delivered_by": email.delivered_smtp_id,
+            "settled": None if email.settled_at is None else to_ms(email.settled_at),
+            "tries": _attempts_to_json(email.attempts),
+        },
+    )
+
+
+def settle_abandoned(connection: Connection, *, now_ms: int) -> dict[Status, int]:
+    """Tell the truth about rows whose lease has ended: not handed over is Failed, handed over is Uncertain."""
+    counts = {}
+    for phase, status in ((Phase.RECORDED, Status.FAILED), (Phase.HANDED_OVER, Status.UNCERTAIN)):
+        result = connection.execute(
+            update(emails)
+            .where(emails.c.lease_until < now_ms, emails.c.phase == phase)
+            .values(status=status, phase=Phase.SETTLED, settled_at=now_ms, lease_until=None)
+        )
+        counts[status] = result.rowcount
+    return counts
+
+
+def prune(connection: Connection, *, older_than_ms: int) -> int:
+    """Delete settled rows created before then; the number of deleted rows."""
+    settled = emails.c.phase == Phase.SETTLED
+    return connection.execute(delete(emails).where(emails.c.created_at < older_than_ms, settled)).rowcount
+
+
+def _from_row(row: Row[tuple[object, ...]]) -> Email:
+    values = row._mapping
+    return Email(
+        id=values["id"],
+        status=Status(values["status"]),
+        phase=Phase(values["phase"]),
+        requested_smtp_id=values["requested_smtp_id"],
+        delivered_smtp_id=values["delivered_smtp_id"],
+        is_test=values["is_test"],
+        sender=values["sender"],
+        reception_email=values["reception_email"],
+        created_at=from_ms(values["created_at"]),
+        settled_at=None if values["settled_at"] is None else from_ms(values["settled_at"]),
+        attempts=_attempts_from_json(values["attempts"]),
+    )
+
+
+def _attempts_to_json(attempts: Sequence[Attempt]) -> str:
+    return json.dumps(
+        [
+            {
+                "smtpId": attempt.smtp_id,
+                "recipient": attempt.recipient,
+                "startedAt": to_ms(attempt.started_at),
+                "durationMs": attempt.duration_ms,
+                "outcome": attempt.outcome,
+                "stage": attempt.stage,
+                "code": attempt.code,
+                "enhancedCode": attempt.enhanced_code,
+                "detail": attempt.detail,
+            }
+            for attempt in attempts
+        ]
+    )
+
+
+def _attempts_from_json(text: str) -> tuple[Attempt, ...]:
+    return tuple(
+        Attempt(
+            smtp_id=entry["smtpId"],
+            recipient=entry["recipient"],
+            started_at=from_ms(entry["startedAt"]),
+            duration_ms=entry["durationMs"],
+            outcome=Outcome(entry["outcome"]),
+            stage=Stage(entry["stage"]),
+            code=entry["code"],
+            enhanced_code=entry["enhancedCode"],
+            detail=entry["detail"],
+        )
+        for entry in json.loads(text)
+    )
