@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 from secrets import token_hex
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
@@ -43,11 +42,11 @@ def new_id() -> str:
     return token_hex(4).upper()
 
 
-def add(connection: Connection, email: Email, *, lease_until_ms: int) -> Email:
-    """Insert the record and return it, with another id where its own was taken."""
-    statement = _INSERT[connection.dialect.name]
-    while True:
-        values = {
+def add(connection: Connection, email: Email, *, lease_until_ms: int) -> bool:
+    """Insert the record; False when its id is taken."""
+    row = connection.execute(
+        _INSERT[connection.dialect.name],
+        {
             "id": email.id,
             "status": email.status.value,
             "phase": email.phase.value,
@@ -60,10 +59,9 @@ def add(connection: Connection, email: Email, *, lease_until_ms: int) -> Email:
             "created_at": to_ms(email.created_at),
             "settled_at": None,
             "lease_until": lease_until_ms,
-        }
-        if connection.execute(statement, values).first() is not None:
-            return email
-        email = replace(email, id=new_id())
+        },
+    ).first()
+    return row is not None
 
 
 def find(connection: Connection, email_id: str) -> Email | None:

@@ -1,0 +1,46 @@
+# make run and make test are all a newcomer needs; both are quick the second time.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint requirements.lock
+
+.PHONY: run test lint format bench lock clean install
+
+run: $(VENV)/.run ## install what is missing, then serve
+	$(BIN)/letterbox serve
+
+test: $(VENV)/.dev ## every test; what needs PostgreSQL or Redis skips where they are absent
+	$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/.dev ## format, lint, types, and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.dev ## emails per second, latency and CPU per email against a local SMTP sink
+	$(BIN)/python -m bench
+
+install: $(VENV)/.run
+
+lock: ## take the newest versions of everything
+	rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
+	$(VENV)/lock/bin/python -m pip --quiet install --editable '.[dev,postgresql,redis]'
+	(head -2 requirements.lock; $(VENV)/lock/bin/python -m pip freeze --exclude-editable) > $(VENV)/requirements.lock
+	mv $(VENV)/requirements.lock requirements.lock && rm -rf $(VENV)/lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
+
+$(VENV)/.run: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable '.[postgresql,redis]'
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(PIP) --editable '.[dev,postgresql,redis]'
+	touch $@

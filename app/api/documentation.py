@@ -1,0 +1,79 @@
+"""What every operation of the OpenAPI document says alike: the answers that any call can get."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields
+
+from app.web.arguments import ArgumentsParser
+
+View = TypeVar("View", bound=Callable[..., Any])
+_PROBLEM = "application/problem+json"
+_TEXT = "text/plain"
+
+
+class ProblemSchema(Schema):
+    """A problem document (RFC 9457)."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String()
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "Property, as documented, to sentences; only for validation errors."},
+    )
+    emailId = fields.String(metadata={"description": "Only when a delivery failed."})  # noqa: N815 - the wire's name
+    traceId = fields.String(  # noqa: N815
+        required=True, metadata={"description": "Also in the service's log and in X-Request-ID."}
+    )
+
+
+class MessageSchema(Schema):
+    """A sentence for people."""
+
+    message = fields.String(required=True)
+
+
+class ErrorSchema(Schema):
+    """What is said of an error that was not foreseen."""
+
+    error = fields.String(required=True)
+
+
+PROBLEM_SCHEMA = ProblemSchema()
+_ERROR_SCHEMA = ErrorSchema()
+_TEXT_SCHEMA = {"type": "string"}
+
+
+class APIBlueprint(Blueprint):  # type: ignore[misc]
+    """A flask-smorest blueprint that reads requests strictly."""
+
+    ARGUMENTS_PARSER = ArgumentsParser()
+
+    def problems(self, **descriptions: str) -> Callable[[View], View]:
+        """Document answers as problem documents; keywords are `s` and the status, `s502="..."`."""
+        return self._answers({int(name[1:]): (PROBLEM_SCHEMA, _PROBLEM, text) for name, text in descriptions.items()})
+
+    def shared_answers(self, view: View) -> View:
+        """Document the answers that any operation can give."""
+        return self._answers(
+            {
+                403: (_TEXT_SCHEMA, _TEXT, "The client's address is blocked."),
+                406: (PROBLEM_SCHEMA, _PROBLEM, "The client does not accept JSON."),
+                429: (_TEXT_SCHEMA, _TEXT, "Too many requests; see Retry-After."),
+                500: (_ERROR_SCHEMA, "application/json", "Unforeseen."),
+            }
+        )(view)
+
+    def _answers(self, answers: dict[int, tuple[Any, str, str]]) -> Callable[[View], View]:
+        def decorate(view: View) -> View:
+            for status, (schema, content_type, description) in answers.items():
+                view = self.alt_response(status, schema=schema, content_type=content_type, description=description)(
+                    view
+                )
+            return view
+
+        return decorate

@@ -1,0 +1,16 @@
+"""`letterbox prune`: delete what the retention settings say, now."""
+
+import click
+
+from app.cli.opening import opened_office
+from app.emails import housekeeping
+
+
+@click.command()
+def prune() -> None:
+    """Delete records that are older than the retention settings say."""
+    with opened_office() as office:
+        pruned = housekeeping.prune(office)
+    click.echo(f"emails {pruned.emails}")
+    click.echo(f"cooldowns {pruned.cooldowns}")
+    click.echo(f"blocks {pruned.blocks}")

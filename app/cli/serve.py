@@ -1,0 +1,83 @@
+"""`letterbox serve`: brings the database up to date and serves. What `make run` calls."""
+
+import logging
+import sys
+import threading
+from multiprocessing.util import Finalize
+
+import click
+from flask import Flask
+from granian.constants import Interfaces
+from granian.server import Server
+
+from app import create_app
+from app.cli.check_smtp import log_checks
+from app.cli.opening import opened_settings
+from app.emails.housekeeping import Housekeeper
+from app.emails.office import Office
+from app.settings import Settings
+from app.storage.database import Database
+from app.storage.schema import migrate
+
+log = logging.getLogger(__name__)
+
+_QUIET_SERVER = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "loggers": {"_granian": {"level": "WARNING", "handlers": [], "propagate": True}},
+}
+
+
+@click.command()
+def serve() -> None:
+    """Migrate the database if needed, and serve until SIGTERM or Ctrl-C."""
+    settings = opened_settings()
+    # Here and not in each process, so that a database that cannot be used is reported once, with an exit status.
+    database = Database(settings.database_url)
+    migrate(database)
+    database.close()
+    # The embedded inbox lives in the memory of one process.
+    processes = 1 if settings.runs_embedded_inbox else settings.web_processes
+    server = Server(
+        "app:create_app",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.WSGI,
+        workers=processes,
+        blocking_threads=settings.web_threads,
+        backpressure=settings.web_threads * 2,
+        websockets=False,
+        workers_kill_timeout=30,
+        log_dictconfig=_QUIET_SERVER,
+    )
+    server.on_startup(lambda: _announce(settings))
+    server.serve(target_loader=load_application, wrap_loader=False)
+
+
+def load_application() -> Flask:
+    """Assemble the service in a process that serves: with housekeeping, and a try of the servers in the background."""
+    settings = opened_settings()
+    app = create_app(settings)
+    office: Office = app.extensions["letterbox"]
+    housekeeper = Housekeeper(office, office.clock)
+    housekeeper.start()
+    threading.Thread(target=log_checks, args=(office.settings,), name="smtp-check", daemon=True).start()
+
+    def close() -> None:
+        housekeeper.stop()
+        office.close()
+
+    # The server ends its processes without running atexit; this is what multiprocessing runs instead.
+    Finalize(None, close, exitpriority=10)
+    return app
+
+
+def _announce(settings: Settings) -> None:
+    for warning in getattr(settings, "warnings", ()):
+        log.warning(warning)
+    host = "localhost" if settings.host in ("0.0.0.0", "::", "127.0.0.1") else settings.host  # noqa: S104 - compared
+    base = f"http://{host}:{settings.port}"
+    log.info("Letterbox listens on %s, its API is described at %s/docs", base, base)
+    if settings.runs_embedded_inbox:
+        log.info("SMTP_CONFIGURATIONS is not set: every message goes to the embedded inbox at %s/inbox", base)
+    sys.stderr.flush()

@@ -1,0 +1,105 @@
+"""What has to happen without a caller: late outcomes, abandoned rows, pruning, the monthly test message.
+
+One thread per process. Every duty is safe when many processes do it at the same time.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from app.emails.monthly_test import send_monthly_test
+from app.emails.office import Office
+from app.model.clock import Clock
+from app.storage import blocks, cooldowns, emails
+from app.storage.times import to_ms
+
+log = logging.getLogger(__name__)
+
+_TICK_S = 1.0
+
+
+@dataclass(slots=True)
+class _Duty:
+    name: str
+    period: timedelta
+    perform: Callable[[Office], object]
+    due_at_ms: int = 0
+
+
+@dataclass(slots=True)
+class Housekeeper:
+    """Performs each duty when it is due, until `stop`."""
+
+    office: Office
+    clock: Clock
+    _duties: list[_Duty] = field(init=False)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        self._duties = [
+            _Duty("write late outcomes", timedelta(seconds=1), Office.write_kept_outcomes),
+            _Duty("settle abandoned emails", timedelta(seconds=10), settle_abandoned),
+            _Duty("prune", timedelta(hours=1), prune),
+        ]
+        if self.office.settings.monthly_test_email:
+            self._duties.append(_Duty("monthly test message", timedelta(hours=1), send_monthly_test))
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def perform_due(self) -> None:
+        """Perform what is due now; a duty that fails is logged and comes round again."""
+        now_ms = to_ms(self.clock())
+        for duty in self._duties:
+            if duty.due_at_ms > now_ms:
+                continue
+            duty.due_at_ms = now_ms + duty.period // timedelta(milliseconds=1)
+            try:
+                duty.perform(self.office)
+            except Exception:
+                log.exception("housekeeping failed: %s", duty.name)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(_TICK_S):
+            self.perform_due()
+
+
+def settle_abandoned(office: Office) -> None:
+    """Say of emails whose process died what became of them: Failed, or Uncertain once they were handed over."""
+    now_ms = to_ms(office.clock())
+    counts = office.database.write(lambda connection: emails.settle_abandoned(connection, now_ms=now_ms))
+    for status, count in counts.items():
+        if count:
+            log.warning("abandoned emails settled", extra={"status": status, "count": count})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pruned:
+    """How many rows went."""
+
+    emails: int
+    cooldowns: int
+    blocks: int
+
+
+def prune(office: Office) -> Pruned:
+    """Delete what is older than the retention settings say."""
+    now = office.clock()
+    emails_before = to_ms(now - timedelta(days=office.settings.email_retention_days))
+    cooldowns_before = to_ms(now - timedelta(days=office.settings.cooldown_retention_days))
+    return office.database.write(
+        lambda connection: Pruned(
+            emails=emails.prune(connection, older_than_ms=emails_before),
+            cooldowns=cooldowns.prune(connection, older_than_ms=cooldowns_before),
+            blocks=blocks.prune(connection, older_than_ms=emails_before),
+        )
+    )

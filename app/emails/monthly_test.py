@@ -1,0 +1,45 @@
+"""Every 30 days one test message through the first configuration: a dead account is noticed before it matters."""
+
+import logging
+from datetime import datetime, timedelta
+
+from app.emails.office import Office
+from app.emails.send import send
+from app.errors import LetterboxError, RecordUnavailable
+from app.model.email import EmailRequest
+from app.storage import service_state
+
+log = logging.getLogger(__name__)
+
+_STATE = "monthly_test_email"
+_PERIOD = timedelta(days=30)
+
+
+def send_monthly_test(office: Office) -> bool:
+    """Send the message if it is due and no other process has taken it. True when this process sent it."""
+    now = office.clock()
+    last = office.database.read(lambda connection: service_state.read(connection, _STATE))
+    if last is not None and now - datetime.fromisoformat(last) < _PERIOD:
+        return False
+    if not _claim(office, last, now.isoformat()):
+        return False
+    configuration = office.settings.smtp_configurations[0]
+    request = EmailRequest(
+        email=configuration.account.address,
+        username="Letterbox",
+        message="This is the monthly test message: the first SMTP configuration works.",
+        subject_template="Monthly test message",
+    )
+    try:
+        send(office, request, smtp_id=configuration.index, is_test=configuration.test_account is not None)
+    except LetterboxError as error:
+        log.error("the monthly test message was not delivered: %s", error)
+    return True
+
+
+def _claim(office: Office, last: str | None, now: str) -> bool:
+    try:
+        return office.database.write(lambda connection: service_state.replace_if(connection, _STATE, old=last, new=now))
+    except RecordUnavailable:
+        # Another process inserted the first date at the same moment, or the database is away: not ours to send.
+        return False

@@ -1,0 +1,76 @@
+"""What the use cases work with, put together once per process by `create_app` and by the command line."""
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Self
+
+from sqlalchemy import Connection
+
+from app.errors import RecordUnavailable
+from app.messages import self_test
+from app.messages.compose import Composer
+from app.messages.templates import Templates
+from app.model.clock import Clock, utc_now
+from app.observability.metrics import Metrics
+from app.settings import Settings
+from app.smtp.delivery import Deliverer
+from app.storage.database import Database
+
+log = logging.getLogger(__name__)
+
+Write = Callable[[Connection], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """The tools of one process. `unwritten` holds outcomes that the database did not take yet."""
+
+    settings: Settings
+    database: Database
+    templates: Templates
+    composer: Composer
+    deliverer: Deliverer
+    metrics: Metrics
+    clock: Clock
+    unwritten: deque[Write] = field(default_factory=deque)
+
+    @classmethod
+    def open(cls, settings: Settings, *, clock: Clock = utc_now) -> Self:
+        """Build everything from the settings; raises SelfTestFailed when composing is unsafe on this Python."""
+        templates = Templates(settings.templates_dir / "email")
+        composer = Composer(templates, settings.limits)
+        self_test.run(composer)
+        return cls(
+            settings=settings,
+            database=Database(settings.database_url),
+            templates=templates,
+            composer=composer,
+            deliverer=Deliverer(clock=clock),
+            metrics=Metrics(),
+            clock=clock,
+        )
+
+    def write_outcome(self, write: Write) -> None:
+        """Write what has already happened. It cannot be undone, so what the database refuses is kept for later."""
+        try:
+            self.database.write(write)
+        except RecordUnavailable as error:
+            self.metrics.record_errors.inc()
+            self.unwritten.append(write)
+            log.error("outcome kept aside, the database did not take it: %s", error.__cause__)
+
+    def write_kept_outcomes(self) -> None:
+        """Try what was kept aside once more, oldest first; stops at the first refusal."""
+        while self.unwritten:
+            try:
+                self.database.write(self.unwritten[0])
+            except RecordUnavailable:
+                return
+            self.unwritten.popleft()
+
+    def close(self) -> None:
+        self.write_kept_outcomes()
+        self.deliverer.close()
+        self.database.close()

@@ -1,0 +1,125 @@
+"""Queries of the table `cooldowns`: one row per sender, SMTP configuration and test mode. Used by `guards.cooldown`.
+
+Every function takes the connection of the caller's transaction. The statements are built once, because each POST runs
+two of them; upserts are spelled the same on SQLite and PostgreSQL.
+"""
+
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection, and_, bindparam, case, delete, func, null, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.storage.tables import cooldowns
+
+
+class CooldownKey(NamedTuple):
+    """Whose cooldown it is. `sender` is in normal form."""
+
+    sender: str
+    smtp_id: int
+    is_test: bool
+
+
+class CooldownRow(NamedTuple):
+    """How often a key was used, when last, and until when somebody holds it (times in epoch milliseconds)."""
+
+    usage: int
+    last_sent_at: int | None
+    reserved_until: int | None
+
+
+def reserve(
+    connection: Connection, key: CooldownKey, *, email_id: str, now_ms: int, step_ms: int, hold_ms: int
+) -> bool:
+    """Reserve the key for one email until `hold_ms` from now, in one atomic statement; False when it has to wait."""
+    statement = _RESERVE[connection.dialect.name]
+    until_ms = now_ms + hold_ms
+    values = {"email_id": email_id, "now_ms": now_ms, "until_ms": until_ms, "step_ms": step_ms}
+    return connection.execute(statement, _parameters(key) | values).first() is not None
+
+
+def find(connection: Connection, key: CooldownKey) -> CooldownRow | None:
+    row = connection.execute(_FIND, _parameters(key)).first()
+    return None if row is None else CooldownRow(*row)
+
+
+def extend(connection: Connection, key: CooldownKey, *, email_id: str, until_ms: int) -> bool:
+    """Hold a reservation for longer; False when this email does not hold it any more."""
+    values = {"email_id": email_id, "until_ms": until_ms}
+    return connection.execute(_EXTEND, _parameters(key) | values).rowcount == 1
+
+
+def count(connection: Connection, key: CooldownKey, *, email_id: str, now_ms: int) -> None:
+    """One more message of this key was delivered; releases the reservation when this email holds it."""
+    statement = _COUNT[connection.dialect.name]
+    connection.execute(statement, _parameters(key) | {"email_id": email_id, "now_ms": now_ms})
+
+
+def release(connection: Connection, key: CooldownKey, *, email_id: str) -> None:
+    """Give a reservation back as if it had never been; does nothing when this email does not hold it."""
+    values = _parameters(key) | {"email_id": email_id}
+    if connection.execute(_DELETE_UNUSED, values).rowcount == 0:
+        connection.execute(_RELEASE, values)
+
+
+def prune(connection: Connection, *, older_than_ms: int) -> int:
+    """Delete what was last used before a moment and is not reserved since then; returns how many rows that were."""
+    return connection.execute(_PRUNE, {"older_than_ms": older_than_ms}).rowcount
+
+
+def _parameters(key: CooldownKey) -> dict[str, Any]:
+    return {"key_sender": key.sender, "key_smtp_id": key.smtp_id, "key_is_test": key.is_test}
+
+
+_columns = cooldowns.c
+_KEY_COLUMNS = ("sender", "smtp_id", "is_test")
+_KEY: Final = {name: bindparam(f"key_{name}", type_=_columns[name].type) for name in _KEY_COLUMNS}
+_IS_KEY = and_(*(_columns[name] == value for name, value in _KEY.items()))
+_NOW = bindparam("now_ms", type_=_columns.last_sent_at.type)
+_UNTIL = bindparam("until_ms", type_=_columns.reserved_until.type)
+_STEP = bindparam("step_ms", type_=_columns.last_sent_at.type)
+_EMAIL_ID = bindparam("email_id", type_=_columns.reserved_by.type)
+_IS_HELD = and_(_IS_KEY, _columns.reserved_by == _EMAIL_ID)
+
+_IS_FREE = or_(_columns.reserved_until.is_(None), _columns.reserved_until <= _NOW, _columns.reserved_by == _EMAIL_ID)
+_HAS_WAITED = or_(_columns.last_sent_at.is_(None), _columns.last_sent_at + _columns.usage * _STEP <= _NOW)
+
+_FIND = select(_columns.usage, _columns.last_sent_at, _columns.reserved_until).where(_IS_KEY)
+_EXTEND = update(cooldowns).where(_IS_HELD).values(reserved_until=_UNTIL)
+_RELEASE = update(cooldowns).where(_IS_HELD).values(reserved_by=null(), reserved_until=null())
+_DELETE_UNUSED = delete(cooldowns).where(_IS_HELD, _columns.usage == 0)
+
+_MOMENT = bindparam("older_than_ms", type_=_columns.last_sent_at.type)
+_PRUNE = delete(cooldowns).where(
+    func.coalesce(_columns.last_sent_at, 0) < _MOMENT, func.coalesce(_columns.reserved_until, 0) < _MOMENT
+)
+
+
+def _reserve_statement(dialect: Any) -> Any:
+    insert = dialect.insert(cooldowns).values(**_KEY, usage=0, reserved_by=_EMAIL_ID, reserved_until=_UNTIL)
+    return insert.on_conflict_do_update(
+        index_elements=_KEY_COLUMNS,
+        set_={"reserved_by": insert.excluded.reserved_by, "reserved_until": insert.excluded.reserved_until},
+        where=and_(_IS_FREE, _HAS_WAITED),
+    ).returning(_columns.usage)
+
+
+def _count_statement(dialect: Any) -> Any:
+    # The row may be gone or somebody else's by now; the message was delivered all the same, so it counts.
+    is_own = _columns.reserved_by == _EMAIL_ID
+    later = case((_columns.last_sent_at > _NOW, _columns.last_sent_at), else_=_NOW)
+    insert = dialect.insert(cooldowns).values(**_KEY, usage=1, last_sent_at=_NOW)
+    return insert.on_conflict_do_update(
+        index_elements=_KEY_COLUMNS,
+        set_={
+            "usage": _columns.usage + 1,
+            "last_sent_at": later,
+            "reserved_by": case((is_own, null()), else_=_columns.reserved_by),
+            "reserved_until": case((is_own, null()), else_=_columns.reserved_until),
+        },
+    )
+
+
+_DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
+_RESERVE: Final = {name: _reserve_statement(dialect) for name, dialect in _DIALECTS.items()}
+_COUNT: Final = {name: _count_statement(dialect) for name, dialect in _DIALECTS.items()}

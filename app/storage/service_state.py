@@ -1,0 +1,21 @@
+"""Queries on `service_state`: facts of the whole deployment, each a name and a text."""
+
+from sqlalchemy import Connection, insert, select, update
+
+from app.storage.tables import service_state
+
+
+def read(connection: Connection, name: str) -> str | None:
+    return connection.execute(select(service_state.c.value).where(service_state.c.name == name)).scalar()
+
+
+def replace_if(connection: Connection, name: str, *, old: str | None, new: str) -> bool:
+    """Write `new` if the value is still `old` (None: not there yet). Of many processes, one gets True.
+
+    Two that insert at once: the second one's transaction breaks on the primary key.
+    """
+    if old is None:
+        connection.execute(insert(service_state).values(name=name, value=new))
+        return True
+    matches = (service_state.c.name == name) & (service_state.c.value == old)
+    return connection.execute(update(service_state).where(matches).values(value=new)).rowcount == 1

@@ -1,0 +1,24 @@
+"""What every surface shares: versions, CORS and headers, strict JSON, the guards' place at the door, error bodies."""
+
+from flask import Flask
+
+from app.emails.office import Office
+from app.guards.gate import build_gate
+from app.web import door, errors, headers, probes
+from app.web.versions import VersionNegotiation, supported_versions
+
+
+def register(app: Flask, office: Office) -> None:
+    """Everything around the views, outermost first."""
+    app.config["MAX_CONTENT_LENGTH"] = office.settings.limits.request_body
+    app.config["MAX_FORM_MEMORY_SIZE"] = office.settings.limits.request_body
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    headers.register(app, office.settings)
+    door.register(app, gate=build_gate(app, office), guards=office.settings.guards)
+    errors.register(app)
+    probes.register(app, office)
+
+
+def negotiate_versions(app: Flask) -> None:
+    """Read versions before routing; called last, because the routes say which versions there are."""
+    app.wsgi_app = VersionNegotiation(app.wsgi_app, supported_versions(app.url_map.iter_rules()))  # type: ignore[method-assign]

@@ -1,0 +1,95 @@
+"""How requests become arguments: webargs' parser with strict JSON, names without case, and one shape of errors."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Never, cast
+
+from flask import Request
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import UnsupportedMediaType
+
+from app.errors import RequestInvalid
+from app.web.strict_json import JSONInvalid, parse_object
+
+WHOLE_BODY = "$"
+"""The name under which errors stand that belong to no property."""
+
+
+class CaselessSchema(Schema):
+    """A schema whose property names are matched without case; null counts as not given, unknown names are ignored."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._documented = {
+            (field.data_key or name).lower(): field.data_key or name for name, field in self.fields.items()
+        }
+
+    @pre_load
+    def spell_as_documented(self, data: Any, **_: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        spelled: dict[str, Any] = {}
+        twice: dict[str, list[str]] = {}
+        for name, value in data.items():
+            documented = self._documented.get(name.lower())
+            if documented is None:
+                continue
+            if documented in spelled:
+                # A proxy and this service may pick different ones, so neither is taken.
+                twice[documented] = [f"The {documented} field is given more than once."]
+            spelled[documented] = value
+        if twice:
+            raise ValidationError(twice)
+        return {name: value for name, value in spelled.items() if value is not None}
+
+
+class StrictBoolean(fields.Boolean):
+    """true or false, not what looks like it."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
+class ArgumentsParser(FlaskParser):
+    """The parser of every blueprint; raises RequestInvalid, and 415 for a body that is not JSON."""
+
+    def load_json(self, req: Request, schema: Schema) -> Any:
+        if req.mimetype != "application/json" or req.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
+            raise UnsupportedMediaType("The request body must be application/json in UTF-8.")
+        try:
+            return parse_object(req.get_data(cache=False))
+        except JSONInvalid as error:
+            raise RequestInvalid({WHOLE_BODY: [str(error)]}) from error
+
+    def load_querystring(self, req: Request, schema: Schema) -> Any:
+        return {name: values[0] if len(set(values)) == 1 else values for name, values in req.args.lists()}
+
+    def handle_error(self, error: ValidationError, *_: Any, **__: Any) -> Never:
+        errors: dict[str, list[str]] = {}
+        for messages in cast(dict[str, Any], error.messages).values():
+            for name, sentence in _flatten(messages):
+                errors.setdefault(name or WHOLE_BODY, []).append(sentence)
+        raise RequestInvalid(errors) from error
+
+
+def _flatten(messages: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """marshmallow's nested messages as (`Attachments[0].FileName`, sentence)."""
+    if isinstance(messages, Mapping):
+        for key, inner in messages.items():
+            if key == "_schema":
+                inner_name = name
+            elif isinstance(key, int):
+                inner_name = f"{name}[{key}]"
+            else:
+                inner_name = f"{name}.{key}" if name else str(key)
+            yield from _flatten(inner, inner_name)
+    elif isinstance(messages, list):
+        for message in messages:
+            yield from _flatten(message, name)
+    else:
+        yield name, str(messages)

@@ -1,0 +1,167 @@
+"""What each error looks like to a caller: problem+json (RFC 9457) and the contract's other forms.
+
+The only place, with the surfaces, that knows HTTP statuses.
+"""
+
+import logging
+import math
+from typing import Any
+
+from flask import Flask, Response, current_app, g, jsonify
+from werkzeug.exceptions import HTTPException
+
+from app import errors
+from app.guards.cooldown import wait_sentence
+from app.web.door import ClientBlocked, ClientThrottled, VersionMissing, VersionUnsupported
+
+log = logging.getLogger(__name__)
+
+RECORD_RETRY_AFTER_S = 5
+"""When a client may try again after the database did not take the record."""
+
+_UNEXPECTED = {"error": "An unexpected error has occurred. Please try again later."}
+
+
+def problem(status: int, title: str, detail: str | None = None, **members: Any) -> Response:
+    """A problem document of the RFC's members and `traceId`, which is also in the log."""
+    document: dict[str, Any] = {"type": "about:blank", "title": title, "status": status}
+    if detail is not None:
+        document["detail"] = detail
+    document |= members
+    document["traceId"] = g.request_id
+    response = jsonify(document)
+    response.status_code = status
+    response.mimetype = "application/problem+json"
+    return response
+
+
+def register(app: Flask) -> None:
+    """Install a handler for every error that can leave a view."""
+    for error_class, handler in _HANDLERS.items():
+        app.register_error_handler(error_class, handler)
+
+
+def _validation(error: errors.RequestInvalid) -> Response:
+    return problem(400, "One or more validation errors occurred.", errors=error.errors)
+
+
+def _bad_request(error: errors.LetterboxError) -> Response:
+    return problem(400, "Bad request", str(error))
+
+
+def _cooldown(error: errors.CooldownActive) -> Response:
+    response = problem(400, "Bad request", wait_sentence(error.wait_s, error.usage))
+    response.headers["Retry-After"] = str(max(1, math.ceil(error.wait_s)))
+    return response
+
+
+def _email_not_found(error: errors.EmailNotFound) -> Response:
+    return not_found(f"Email '{error.email_id}' was not found.")
+
+
+def not_found(message: str) -> Response:
+    """The contract's body for an item that does not exist."""
+    response = jsonify({"message": message})
+    response.status_code = 404
+    return response
+
+
+def _record_unavailable(error: errors.RecordUnavailable) -> Response:
+    log.error("record unavailable: %s", error.__cause__ or error)
+    response = problem(503, "Service unavailable", "The request could not be recorded, so nothing was sent.")
+    response.headers["Retry-After"] = str(RECORD_RETRY_AFTER_S)
+    return response
+
+
+def _delivery_failed(error: errors.DeliveryFailed) -> Response:
+    detail = "Failed to send email after trying all available SMTP configurations."
+    return problem(502, "Email delivery failed", detail, emailId=error.email.id)
+
+
+def _delivery_uncertain(error: errors.DeliveryUncertain) -> Response:
+    detail = (
+        "The message was handed to the SMTP server, which did not confirm it: it may have been delivered. "
+        "It will not be sent again."
+    )
+    return problem(502, "Email delivery uncertain", detail, emailId=error.email.id)
+
+
+def _blocked(_: ClientBlocked) -> Response:
+    text = "Your IP address has been blocked due to suspicious activity."
+    return current_app.response_class(text, status=403, mimetype="text/plain")
+
+
+def _throttled(error: ClientThrottled) -> Response:
+    response = current_app.response_class(
+        "Too many requests. Please try again later.", status=429, mimetype="text/plain"
+    )
+    response.headers["Retry-After"] = str(error.retry_after_s)
+    return response
+
+
+def _version_missing(_: VersionMissing) -> Response:
+    response = jsonify(
+        {
+            "status": 400,
+            "title": "API Version Required",
+            "detail": "Name the API version in the URL path, in the query string or in a header.",
+            "example": {
+                "urlPath": "/api/v1/resource",
+                "queryString": "?api-version=1.0",
+                "header": "X-Version: 1.0",
+            },
+        }
+    )
+    response.status_code = 400
+    return response
+
+
+def _version_unsupported(error: VersionUnsupported) -> Response:
+    response = jsonify(
+        {
+            "status": 404,
+            "title": "Unsupported API Version",
+            "detail": f"The resource '{error.call.resource}' does not have this version.",
+            "requestedVersion": error.call.requested,
+            "supportedVersions": list(error.call.supported),
+        }
+    )
+    response.status_code = 404
+    return response
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    if error.response is not None:  # a redirect made by routing
+        return current_app.make_response(error.get_response())
+    response = problem(status, error.name, error.description)
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    return response
+
+
+def _unexpected(error: Exception) -> Response:
+    original = getattr(error, "original_exception", None) or error
+    log.error("unexpected error", exc_info=original, extra={"trace_id": g.get("request_id")})
+    response = jsonify(_UNEXPECTED)
+    response.status_code = 500
+    return response
+
+
+_HANDLERS: dict[type[Exception], Any] = {
+    errors.RequestInvalid: _validation,
+    errors.SMTPConfigurationNotFound: _bad_request,
+    errors.TestAccountMissing: _bad_request,
+    errors.CooldownActive: _cooldown,
+    errors.EmailNotFound: _email_not_found,
+    errors.RecordUnavailable: _record_unavailable,
+    errors.DeliveryFailed: _delivery_failed,
+    errors.DeliveryUncertain: _delivery_uncertain,
+    ClientBlocked: _blocked,
+    ClientThrottled: _throttled,
+    VersionMissing: _version_missing,
+    VersionUnsupported: _version_unsupported,
+    HTTPException: _http,
+    Exception: _unexpected,
+}

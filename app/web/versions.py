@@ -1,0 +1,150 @@
+"""API versions: one mechanism that turns every way of naming a version into one canonical path, before routing.
+
+A view never hears of versions: it is registered under `/api/v1/...` (or `/api/v2/...`), and the routes themselves say
+which versions a resource has. Spec: email-api, section 1.
+"""
+
+import logging
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl
+
+from flask import request
+from werkzeug.routing import Rule
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger(__name__)
+
+_ENVIRON_KEY = "letterbox.api_call"
+_VERSION = re.compile(r"(0|[1-9]\d{0,3})(?:\.(0|[1-9]\d{0,3}))?")
+_ROUTE = re.compile(r"/api/v(?P<version>[\d.]+)/(?P<resource>[^/]+)")
+
+
+class VersionSource(StrEnum):
+    """Where the client named the version; the values are what `versiontest` answers."""
+
+    URL = "URL Path"
+    QUERY = "Query String"
+    HEADER = "Header"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class APICall:
+    """What the path of a request under `/api` means.
+
+    `requested` is the version as the client wrote it, empty when none was named. `version` is its normal form, None
+    when the resource does not have it. `supported` are the versions of the resource, or all that exist when it is
+    not a known one.
+    """
+
+    resource: str
+    is_known: bool
+    requested: str
+    source: VersionSource | None
+    version: str | None
+    supported: tuple[str, ...]
+
+
+def supported_versions(rules: Iterable[Rule]) -> dict[str, tuple[str, ...]]:
+    """Resource -> its versions in ascending order, read off the routes."""
+    found: dict[str, set[tuple[int, int]]] = {}
+    for rule in rules:
+        match = _ROUTE.match(rule.rule)
+        if match and (version := _parse(match["version"])):
+            found.setdefault(match["resource"], set()).add(version)
+    return {
+        resource: tuple(f"{major}.{minor}" for major, minor in sorted(versions)) for resource, versions in found.items()
+    }
+
+
+class VersionNegotiation:
+    """WSGI middleware: reads the version of a request under `/api` and rewrites its path to the canonical one.
+
+    Refusals are left to `web.door`, because the guards come first. Slashes are merged, a trailing one is dropped, and
+    `/api`, version and resource are matched without case, so that what is counted is also what is routed.
+    """
+
+    def __init__(self, application: "WSGIApplication", supported: Mapping[str, tuple[str, ...]]) -> None:
+        self._application = application
+        self._supported = supported
+        self._everything = tuple(sorted({version for versions in supported.values() for version in versions}))
+
+    def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+        segments = [segment for segment in environ["PATH_INFO"].split("/") if segment]
+        if segments and segments[0].lower() == "api":
+            self._negotiate(segments[1:], environ)
+        return self._application(environ, start_response)
+
+    def _negotiate(self, segments: list[str], environ: "WSGIEnvironment") -> None:
+        requested, source = "", None
+        head = segments[0].lower() if segments else ""
+        if head.startswith("v") and head not in self._supported:
+            requested, source = segments[0][1:], VersionSource.URL
+            segments = segments[1:]
+        if not requested:
+            requested, source = _named_outside_the_path(environ)
+        resource = segments[0].lower() if segments else ""
+        supported = self._supported.get(resource, ())
+        version = _normalise(requested)
+        if version not in supported:
+            version = None
+        environ[_ENVIRON_KEY] = APICall(
+            resource=resource,
+            is_known=bool(supported),
+            requested=requested,
+            source=source,
+            version=version,
+            supported=supported or self._everything,
+        )
+        if version:
+            environ["PATH_INFO"] = "/".join(("", "api", _segment(version), resource, *segments[1:]))
+        else:
+            environ["PATH_INFO"] = "/".join(("", "api", *segments))
+
+
+def api_call() -> APICall | None:
+    """The meaning of the current request's path; None outside `/api`."""
+    call: APICall | None = request.environ.get(_ENVIRON_KEY)
+    return call
+
+
+def location_of(resource: str, identifier: str) -> str:
+    """The path of one item, in the form in which the client named the version of its own request."""
+    call = api_call()
+    if call is None or call.version is None or call.source is VersionSource.URL:
+        version = call.version if call and call.version else "1.0"
+        return f"/api/{_segment(version)}/{resource}/{identifier}"
+    return f"/api/{resource}/{identifier}?api-version={call.version}"
+
+
+def _named_outside_the_path(environ: "WSGIEnvironment") -> tuple[str, VersionSource | None]:
+    header = environ.get("HTTP_X_VERSION", "").strip()
+    query = ""
+    query_string = environ.get("QUERY_STRING", "")
+    if "api-version" in query_string.lower():
+        named = (value for name, value in parse_qsl(query_string) if name.lower() == "api-version")
+        query = next((value.strip() for value in named if value.strip()), "")
+    if query:
+        if header and _normalise(header) != _normalise(query):
+            log.warning("the query names another API version than the header; the query decides")
+        return query, VersionSource.QUERY
+    return (header, VersionSource.HEADER) if header else ("", None)
+
+
+def _parse(text: str) -> tuple[int, int] | None:
+    match = _VERSION.fullmatch(text)
+    return (int(match[1]), int(match[2] or 0)) if match else None
+
+
+def _normalise(text: str) -> str | None:
+    version = _parse(text)
+    return f"{version[0]}.{version[1]}" if version else None
+
+
+def _segment(version: str) -> str:
+    return "v" + version.removesuffix(".0")

@@ -1,0 +1,130 @@
+"""The record: group commit, refusals, migrations."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Connection, inspect, text
+
+from app.errors import RecordUnavailable
+from app.storage import service_state
+from app.storage.database import Database
+from app.storage.schema import migrate
+from app.storage.tables import metadata
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    database = Database(database_url)
+    migrate(database)
+    yield database
+    database.close()
+
+
+def _put(connection: Connection, name: str) -> None:
+    connection.execute(text("INSERT INTO service_state (name, value) VALUES (:name, 'x')"), {"name": name})
+
+
+def _count(database: Database) -> int:
+    return database.read(lambda connection: connection.execute(text("SELECT count(*) FROM service_state")).scalar_one())
+
+
+def test_writes_of_many_threads_are_all_committed(database: Database) -> None:
+    def write(start: int) -> None:
+        for number in range(start, start + 20):
+            name = f"name-{number}"
+            database.write(lambda connection, name=name: _put(connection, name))  # type: ignore[misc]
+
+    threads = [threading.Thread(target=write, args=(start * 100,)) for start in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert _count(database) == 16 * 20
+
+
+def test_one_job_that_breaks_takes_no_other_with_it(database: Database) -> None:
+    database.write(lambda connection: _put(connection, "taken"))
+    refused: list[str] = []
+    barrier = threading.Barrier(16)
+
+    def write(number: int) -> None:
+        barrier.wait()
+        try:
+            database.write(lambda connection: _put(connection, "taken" if number % 4 == 0 else f"name-{number}"))
+        except RecordUnavailable:
+            refused.append(str(number))
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(refused, key=int) == ["0", "4", "8", "12"]
+    assert _count(database) == 1 + 12
+
+
+def test_what_a_job_raises_reaches_its_caller_and_undoes_the_job(database: Database) -> None:
+    def work(connection: Connection) -> None:
+        _put(connection, "undone")
+        raise KeyError("reason")
+
+    with pytest.raises(KeyError, match="reason"):
+        database.write(work)
+    assert _count(database) == 0
+
+
+def test_a_value_is_replaced_only_by_who_knows_the_old_one(database: Database) -> None:
+    assert database.write(lambda connection: service_state.replace_if(connection, "date", old=None, new="1"))
+    assert not database.write(lambda connection: service_state.replace_if(connection, "date", old="0", new="2"))
+    assert database.write(lambda connection: service_state.replace_if(connection, "date", old="1", new="2"))
+    assert database.read(lambda connection: service_state.read(connection, "date")) == "2"
+
+
+def test_migrations_build_the_declared_tables(database: Database) -> None:
+    def columns(connection: Connection) -> dict[str, set[str]]:
+        inspector = inspect(connection)
+        return {name: {column["name"] for column in inspector.get_columns(name)} for name in metadata.tables}
+
+    declared = {name: {column.name for column in table.columns} for name, table in metadata.tables.items()}
+    assert database.read(columns) == declared
+
+
+def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
+    failures: list[BaseException] = []
+
+    def start() -> None:
+        database = Database(database_url)
+        try:
+            migrate(database)
+        except BaseException as error:  # noqa: BLE001 - shown by the assertion
+            failures.append(error)
+        finally:
+            database.close()
+
+    threads = [threading.Thread(target=start) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_a_locked_database_is_reported_not_waited_for_by_every_job(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.storage.database.BUSY_TIMEOUT_S", 0.2)
+    path = tmp_path / "locked.db"
+    database = Database(f"sqlite:///{path}")
+    migrate(database)
+    intruder = sqlite3.connect(path, isolation_level=None)
+    intruder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(RecordUnavailable):
+        database.write(lambda connection: _put(connection, "name"))
+    intruder.rollback()
+    intruder.close()
+    database.write(lambda connection: _put(connection, "name"))
+    assert _count(database) == 1
+    database.close()

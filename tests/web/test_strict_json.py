@@ -1,0 +1,68 @@
+"""Strict JSON: every way in which two parsers could disagree is refused with a sentence."""
+
+import contextlib
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.web.strict_json import JSONInvalid, parse_object
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda children: st.lists(children, max_size=4) | st.dictionaries(st.text(), children, max_size=4),
+    max_leaves=20,
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", "A non-empty request body is required."),
+        (b"  \n", "A non-empty request body is required."),
+        (b"{", "not valid JSON"),
+        (b'{"a":1}x', "not valid JSON"),
+        (b"'a'", "not valid JSON"),
+        (b'{"a":1,}', "not valid JSON"),
+        (b"[]", "must be a JSON object"),
+        (b'"text"', "must be a JSON object"),
+        (b"null", "must be a JSON object"),
+        (b'{"a":NaN}', "NaN is not a JSON value"),
+        (b'{"a":Infinity}', "Infinity is not a JSON value"),
+        (b'{"a":-Infinity}', "-Infinity is not a JSON value"),
+        (b'{"a":1,"a":2}', 'The property "a" is given more than once'),
+        (b'{"b":{"a":1,"a":2}}', 'The property "a" is given more than once'),
+        (b'{"a":"\\ud800"}', "lone surrogate"),
+        (b'{"\\udfff":1}', "lone surrogate"),
+        (b'{"a":"\xff"}', "not valid UTF-8 at byte 6"),
+        ('{"a":"ä"}'.encode("utf-16"), "not valid UTF-8"),
+        (b'\xef\xbb\xbf{"a":1}', "not valid JSON"),
+        (b'{"a":' + b"9" * 5000 + b"}", "number that is too long"),
+        (b"[" * 200_000, "nested deeper than 32 levels"),
+        (b'{"a":' * 33 + b"1" + b"}" * 33, "nested deeper than 32 levels"),
+        (b'{"a":"\n"}', "not valid JSON"),
+    ],
+)
+def test_what_is_not_strict_json_is_refused_with_a_sentence(body: bytes, sentence: str) -> None:
+    with pytest.raises(JSONInvalid, match=sentence.replace("(", r"\(")):
+        parse_object(body)
+
+
+def test_nesting_of_32_levels_is_allowed() -> None:
+    assert parse_object(b'{"a":' * 32 + b"1" + b"}" * 32)
+
+
+def test_a_surrogate_pair_is_a_character() -> None:
+    assert parse_object(b'{"a":"\\ud83d\\ude00"}') == {"a": "\N{GRINNING FACE}"}
+
+
+@given(st.dictionaries(st.text(), json_values, max_size=5))
+def test_any_object_comes_back_as_it_was(document: dict[str, object]) -> None:
+    assert parse_object(json.dumps(document).encode()) == document
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_raise_anything_else(body: bytes) -> None:
+    with contextlib.suppress(JSONInvalid):
+        parse_object(body)
