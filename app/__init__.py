@@ -1,1 +1,44 @@
-"""Letterbox."""
+"""Letterbox: an email notification service. This is the map, in the order in which a request walks through it.
+
+settings        environment -> one frozen Settings
+errors, model   what can go wrong; the values that everything passes around
+web             versions, the door (limits, blocks), CORS and headers, strict JSON, error bodies
+api, pages      the surfaces: /api, and what a browser shows
+emails          the use cases: send, look up, housekeeping
+guards          client address, throttle, blocks, cooldown
+messages        EmailRequest -> the finished bytes
+smtp            bytes -> accepted, or why not
+inbox           the embedded SMTP inbox for a machine without an SMTP account
+storage         the record
+cli             the command line
+"""
+
+from flask import Flask
+
+from app import api, pages, web
+from app.emails.office import Office
+from app.inbox import InboxStore, with_embedded_inbox
+from app.model.clock import Clock, utc_now
+from app.settings import Settings, load_settings
+from app.storage.schema import migrate
+
+
+def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> Flask:
+    """Assemble the service; settings default to the environment's. Raises SettingsInvalid and SelfTestFailed.
+
+    The `Office` is `app.extensions["letterbox"]`; whoever serves the app closes it at the end.
+    """
+    settings = settings or load_settings()
+    inbox: InboxStore | None = None
+    if settings.runs_embedded_inbox:
+        settings, inbox = with_embedded_inbox(settings)
+    office = Office.open(settings, clock=clock)
+    migrate(office.database)
+
+    app = Flask(__name__, static_folder=None)
+    app.extensions["letterbox"] = office
+    web.register(app, office)
+    api.register(app, office)
+    pages.register(app, settings=settings, inbox=inbox)
+    web.negotiate_versions(app)
+    return app

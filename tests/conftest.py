@@ -1,11 +1,25 @@
 """What all tests share: databases of both kinds, and the service with a scripted SMTP server behind it."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email import message_from_bytes, policy
+from email.message import EmailMessage
 from pathlib import Path
+from typing import Any, cast
 
 import psycopg
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app import create_app
+from app.emails.office import Office
+from app.inbox import InboxStore
+from app.model.clock import Clock, utc_now
+from app.settings import GuardSettings, Settings
 
 POSTGRESQL = "postgresql://127.0.0.1:5432/postgres"
 
@@ -31,3 +45,75 @@ def _postgresql() -> Iterator[str]:
             yield f"postgresql+psycopg://127.0.0.1:5432/{name}"
         finally:
             server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')  # type: ignore[arg-type, call-overload, unused-ignore]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The assembled service with its embedded inbox: HTTP goes in through `client`, real SMTP comes out in `inbox`."""
+
+    app: Flask
+    client: FlaskClient
+    inbox: InboxStore
+
+    def post(self, path: str = "/api/v1/emails", **request: Any) -> TestResponse:
+        """POST an email; without a body a valid one from a sender of its own."""
+        if not request.keys() & {"json", "data"}:
+            request["json"] = valid_request()
+        return self.client.post(path, **request)
+
+    def newest(self) -> EmailMessage:
+        """The newest message of the inbox, read by the standard library's parser."""
+        source = self.inbox.source(self.inbox.list()[0].id)
+        return cast(EmailMessage, message_from_bytes(source, policy=policy.default))
+
+
+def valid_request(**properties: Any) -> dict[str, Any]:
+    """A valid request body from a sender who has not sent before."""
+    return {"Email": f"visitor-{uuid.uuid4().hex}@example.com", "Message": "Hello!"} | properties
+
+
+MakeService = Callable[..., Service]
+
+
+@contextmanager
+def assembling(directory: Path) -> Iterator[MakeService]:
+    """Gives a function that assembles services on one directory; keywords change the settings."""
+    offices: list[Office] = []
+
+    def make(*, clock: Clock = utc_now, guards: dict[str, Any] | None = None, **changes: Any) -> Service:
+        settings = Settings(
+            var_dir=directory,
+            database_url=changes.pop("database_url", f"sqlite:///{directory / 'letterbox.db'}"),
+            guards=GuardSettings(**({"rate_limit_enabled": False} | (guards or {}))),
+            **changes,
+        )
+        app = create_app(settings, clock=clock)
+        offices.append(app.extensions["letterbox"])
+        return Service(app, app.test_client(), InboxStore(directory / "inbox"))
+
+    yield make
+    for office in offices:
+        office.close()
+
+
+@pytest.fixture
+def make_service(tmp_path: Path) -> Iterator[MakeService]:
+    """Assembles services of this test's own."""
+    with assembling(tmp_path) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def module_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with assembling(tmp_path_factory.mktemp("service")) as make:
+        yield make()
+
+
+@pytest.fixture
+def service(module_service: Service) -> Service:
+    """The service as it starts on a fresh machine, with an empty inbox and without limits per client.
+
+    Assembled once per module, so a test that sends uses senders of its own.
+    """
+    module_service.inbox.clear()
+    return module_service

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 from email_validator import EmailNotValidError, validate_email
 from marshmallow import Schema, ValidationError, fields, post_load
@@ -19,6 +19,8 @@ def email_request_schema(limits: MessageLimits, templates: Iterable[str]) -> Sch
     """The schema for these limits and for the templates that are there; built once per process."""
 
     class AttachmentSchema(CaselessSchema):
+        error_messages: ClassVar = {"type": "An attachment must be an object."}
+
         file_name = _text("FileName", required=True, example="plan.pdf")
         base64_content = _text("Base64Content", required=True, example="JVBERi0xLjQK")
         content_type = _text("ContentType", example="application/pdf")
@@ -36,7 +38,12 @@ def email_request_schema(limits: MessageLimits, templates: Iterable[str]) -> Sch
                 raise ValidationError({name: [sentence] for name, sentence in error.errors.items()}) from error
 
     class EmailRequestSchema(CaselessSchema):
-        email = Address(data_key="Email", required=True, error_messages=_sentences("Email"))
+        email = Address(
+            data_key="Email",
+            required=True,
+            error_messages=_sentences("Email"),
+            metadata={"format": "email", "example": "anna@example.com"},
+        )
         username = _text("Username", limits.username, example="Anna Example")
         message = _text("Message", limits.message, required=True, validate=_not_blank, example="Hello!")
         custom_fields = TextMap(limits, data_key="CustomFields", metadata={"example": {"Company": "Example Ltd"}})
@@ -46,7 +53,7 @@ def email_request_schema(limits: MessageLimits, templates: Iterable[str]) -> Sch
             data_key="IsHtml", load_default=False, error_messages={"invalid": "The IsHtml field must be true or false."}
         )
         attachments = fields.List(
-            fields.Nested(AttachmentSchema, error_messages={"type": "An attachment must be an object."}),
+            fields.Nested(AttachmentSchema()),
             data_key="Attachments",
             error_messages={"invalid": "The Attachments field must be an array."},
             validate=Length(

@@ -6,9 +6,6 @@ import sys
 import click
 
 from app.cli.opening import opened_office
-from app.guards.client_address import client_key
-from app.storage import blocks as queries
-from app.storage.times import from_ms, to_ms
 
 
 @click.group()
@@ -21,16 +18,15 @@ def blocks() -> None:
 def list_blocks(*, is_json: bool) -> None:
     """Print who is blocked, why and until when."""
     with opened_office() as office:
-        now_ms = to_ms(office.clock())
-        rows = office.database.read(lambda connection: queries.standing(connection, now_ms=now_ms))
+        standing = office.gate.list_blocks()
     entries = [
         {
-            "client": row.client,
-            "reason": row.reason,
-            "blockedAt": from_ms(row.blocked_at).isoformat(timespec="seconds"),
-            "blockedUntil": from_ms(row.blocked_until).isoformat(timespec="seconds"),
+            "client": block.client,
+            "reason": block.reason,
+            "blockedAt": block.blocked_at.isoformat(timespec="seconds"),
+            "blockedUntil": block.blocked_until.isoformat(timespec="seconds"),
         }
-        for row in rows
+        for block in standing
     ]
     if is_json:
         click.echo(json.dumps(entries, indent=2))
@@ -44,10 +40,11 @@ def list_blocks(*, is_json: bool) -> None:
 def remove_block(address: str) -> None:
     """Lift the block of ADDRESS (an IPv6 address stands for its /64)."""
     with opened_office() as office:
-        now_ms = to_ms(office.clock())
-        client = client_key(address.partition("/")[0])
-        count = office.database.write(lambda connection: queries.lift(connection, client=client, now_ms=now_ms))
-    if not count:
-        click.echo(f"{client} is not blocked.", err=True)
+        try:
+            is_lifted = office.gate.lift(address)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="ADDRESS") from error
+    if not is_lifted:
+        click.echo(f"{address} is not blocked.", err=True)
         sys.exit(1)
-    click.echo(client)
+    click.echo(address)

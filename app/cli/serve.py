@@ -1,7 +1,6 @@
 """`letterbox serve`: brings the database up to date and serves. What `make run` calls."""
 
 import logging
-import sys
 import threading
 from multiprocessing.util import Finalize
 
@@ -36,14 +35,12 @@ def serve() -> None:
     database = Database(settings.database_url)
     migrate(database)
     database.close()
-    # The embedded inbox lives in the memory of one process.
-    processes = 1 if settings.runs_embedded_inbox else settings.web_processes
     server = Server(
         "app:create_app",
         address=settings.host,
         port=settings.port,
         interface=Interfaces.WSGI,
-        workers=processes,
+        workers=settings.web_processes,
         blocking_threads=settings.web_threads,
         backpressure=settings.web_threads * 2,
         websockets=False,
@@ -73,11 +70,10 @@ def load_application() -> Flask:
 
 
 def _announce(settings: Settings) -> None:
-    for warning in getattr(settings, "warnings", ()):
+    for warning in settings.warnings:
         log.warning(warning)
     host = "localhost" if settings.host in ("0.0.0.0", "::", "127.0.0.1") else settings.host  # noqa: S104 - compared
     base = f"http://{host}:{settings.port}"
     log.info("Letterbox listens on %s, its API is described at %s/docs", base, base)
     if settings.runs_embedded_inbox:
         log.info("SMTP_CONFIGURATIONS is not set: every message goes to the embedded inbox at %s/inbox", base)
-    sys.stderr.flush()

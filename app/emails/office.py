@@ -9,6 +9,7 @@ from typing import Self
 from sqlalchemy import Connection
 
 from app.errors import RecordUnavailable
+from app.guards.gate import Gate, build_gate
 from app.messages import self_test
 from app.messages.compose import Composer
 from app.messages.templates import Templates
@@ -29,6 +30,7 @@ class Office:
 
     settings: Settings
     database: Database
+    gate: Gate
     templates: Templates
     composer: Composer
     deliverer: Deliverer
@@ -42,13 +44,16 @@ class Office:
         templates = Templates(settings.templates_dir / "email")
         composer = Composer(templates, settings.limits)
         self_test.run(composer)
+        database = Database(settings.database_url)
+        metrics = Metrics()
         return cls(
             settings=settings,
-            database=Database(settings.database_url),
+            database=database,
+            gate=build_gate(settings.guards, database=database, metrics=metrics, clock=clock),
             templates=templates,
             composer=composer,
             deliverer=Deliverer(clock=clock),
-            metrics=Metrics(),
+            metrics=metrics,
             clock=clock,
         )
 
@@ -72,5 +77,6 @@ class Office:
 
     def close(self) -> None:
         self.write_kept_outcomes()
+        self.gate.close()
         self.deliverer.close()
         self.database.close()

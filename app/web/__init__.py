@@ -3,7 +3,6 @@
 from flask import Flask
 
 from app.emails.office import Office
-from app.guards.gate import build_gate
 from app.web import door, errors, headers, probes
 from app.web.versions import VersionNegotiation, supported_versions
 
@@ -14,7 +13,7 @@ def register(app: Flask, office: Office) -> None:
     app.config["MAX_FORM_MEMORY_SIZE"] = office.settings.limits.request_body
     app.json.sort_keys = False  # type: ignore[attr-defined]
     headers.register(app, office.settings)
-    door.register(app, gate=build_gate(app, office), guards=office.settings.guards)
+    door.register(app, gate=office.gate, guards=office.settings.guards)
     errors.register(app)
     probes.register(app, office)
 

@@ -67,7 +67,7 @@ def _check_version(call: APICall) -> None:
 
 def _check_accept() -> None:
     accept = request.headers.get("Accept")
-    if accept is None or "*/*" in accept or "application/json" in accept:
+    if accept in (None, "*/*", "application/json"):
         return
     if not request.accept_mimetypes.best_match(("application/json", "application/problem+json")):
         raise NotAcceptable("This API answers with application/json.")

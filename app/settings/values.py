@@ -1,4 +1,4 @@
-"""Environment -> one frozen `Settings`. Nobody else reads the environment."""
+"""What can be configured, as frozen values: `Settings` and its two parts. Every room reads them."""
 
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from app.model.smtp import SMTPConfiguration
 
-PROJECT_ROOT = Path(__file__).resolve().parent.parent
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,8 @@ class GuardSettings:
     cooldown_enabled: bool = True
     cooldown_step_s: int = 3600
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
-    storage_uri: str = "memory://"
+    storage_uri: str = field(default="memory://", repr=False)
+    """May hold a password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +42,14 @@ class MessageLimits:
     username: int = 200
     file_name: int = 255
     rendered_body: int = 1024 * 1024
-    denied_extensions: frozenset[str] = frozenset("exe scr js vbs bat cmd com msi ps1 hta jar lnk".split())
+    denied_extensions: frozenset[str] = frozenset(
+        {"exe", "scr", "js", "vbs", "bat", "cmd", "com", "msi", "ps1", "hta", "jar", "lnk"}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be configured, validated once at start-up."""
+    """Everything that can be configured, validated once at start-up. `warnings` are whole sentences without secrets."""
 
     environment: str = "development"
     host: str = "127.0.0.1"
@@ -60,7 +63,8 @@ class Settings:
     cors_origins: tuple[str, ...] = ()
     log_format: str = "json"
     log_level: str = "info"
-    database_url: str = f"sqlite:///{PROJECT_ROOT / 'var' / 'letterbox.db'}"
+    database_url: str = field(default=f"sqlite:///{PROJECT_ROOT / 'var' / 'letterbox.db'}", repr=False)
+    """May hold a password."""
     var_dir: Path = PROJECT_ROOT / "var"
     templates_dir: Path = PROJECT_ROOT / "templates"
     request_deadline_s: float = 60.0
@@ -69,6 +73,7 @@ class Settings:
     cooldown_retention_days: int = 365
     guards: GuardSettings = field(default_factory=GuardSettings)
     limits: MessageLimits = field(default_factory=MessageLimits)
+    warnings: tuple[str, ...] = ()
 
     @property
     def is_production(self) -> bool:

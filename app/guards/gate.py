@@ -1,0 +1,153 @@
+"""The gate that every counted request passes: throttle, burst, excess and blocks of one client.
+
+`web` asks it before anything of a request is read; `cli` lists and lifts blocks with it. `build_gate` wires it.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+
+from app.guards.admission import Admission, Policy, Verdict
+from app.guards.blocks import KnownBlocks
+from app.guards.client_address import typed_client_key
+from app.guards.limiter import open_windows
+from app.guards.rules import BlockReason, Rules
+from app.guards.windows import Count, Windows
+from app.model.clock import Clock, utc_now
+from app.observability.metrics import Metrics
+from app.settings import GuardSettings
+from app.storage import blocks as block_rows
+from app.storage.database import Database
+from app.storage.times import from_ms, to_ms
+
+_ADMITTED_WITHOUT_LIMIT = Admission(Verdict.ADMITTED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A standing block as an operator sees it."""
+
+    client: str
+    reason: BlockReason
+    blocked_at: datetime
+    blocked_until: datetime
+
+
+class Gate:
+    """One per process. Its methods may be called by any thread."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        *,
+        is_enabled: bool,
+        windows: Windows,
+        blocks: KnownBlocks,
+        database: Database,
+        metrics: Metrics,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._rules = rules
+        self._is_enabled = is_enabled
+        self._windows = windows
+        self._blocks = blocks
+        self._database = database
+        self._clock = clock
+        self._policies = _policies(rules)
+        self._throttled = metrics.refusals.labels(guard="throttle")
+        self._blocked = metrics.refusals.labels(guard="block")
+
+    def admit(self, client: str) -> Admission:
+        """Count one request of a client (a key of `client_address.client_key`) and decide on it.
+
+        A blocked client's request is not counted and costs one look-up.
+        """
+        if not self._is_enabled:
+            return _ADMITTED_WITHOUT_LIMIT
+        until = self._blocks.until(client)
+        if until is None:
+            count = self._windows.count(client)
+            if not count.blocked_for_s:
+                return self._throttle(count)
+            until = self._blocks.add(client, blocked_for_s=count.blocked_for_s, set_here_by=count.blocked_by)
+        self._blocked.inc()
+        # Nothing is left of any budget until the block ends.
+        wait_s = max(0.0, until - self._clock().timestamp())
+        return Admission(Verdict.BLOCKED, self._policies, ((0, wait_s),) * len(self._policies))
+
+    def list_blocks(self) -> list[Block]:
+        """The blocks of all processes that stand now, the newest first. Raises RecordUnavailable."""
+        now_ms = to_ms(self._clock())
+        return [
+            Block(
+                client=row.client,
+                reason=BlockReason(row.reason),
+                blocked_at=from_ms(row.blocked_at),
+                blocked_until=from_ms(row.blocked_until),
+            )
+            for row in self._database.read(lambda connection: block_rows.standing(connection, now_ms=now_ms))
+        ]
+
+    def lift(self, address: str) -> bool:
+        """Lift the block of an address (or client key); False when none was on record.
+
+        Processes that share the storage let the client in at once, others when they next look for lifted blocks.
+        Raises ValueError when `address` is none, RecordUnavailable when the database does not take it.
+        """
+        client = typed_client_key(address)
+        now_ms = to_ms(self._clock())
+        lifted = self._database.write(lambda connection: block_rows.lift(connection, client=client, now_ms=now_ms))
+        self._blocks.lift(client)
+        return lifted > 0
+
+    def close(self) -> None:
+        """Finish what is being written and stop the threads."""
+        self._blocks.close()
+        self._windows.close()
+
+    def _throttle(self, count: Count) -> Admission:
+        verdict = Verdict.ADMITTED
+        figures = []
+        for window, (requests, ends_in_s) in zip(self._rules.throttles, count.spent, strict=True):
+            if requests > window.limit:
+                verdict = Verdict.THROTTLED
+            figures.append((max(0, window.limit - requests), ends_in_s))
+        if verdict is Verdict.THROTTLED:
+            self._throttled.inc()
+        return Admission(verdict, self._policies, tuple(figures))
+
+
+def build_gate(settings: GuardSettings, *, database: Database, metrics: Metrics, clock: Clock = utc_now) -> Gate:
+    """The gate as the settings want it. Raises SettingsInvalid; does not talk to the storage yet."""
+    rules = Rules.of(settings)
+    # Both are the wall clock; this one is asked several times for each request and is five times as fast.
+    now = time.time if clock is utc_now else lambda: clock().timestamp()
+    windows = open_windows(settings.storage_uri, rules, metrics=metrics, now=now)
+    blocks = KnownBlocks(
+        database=database,
+        record_errors=metrics.record_errors,
+        forget=windows.forget,
+        now=now,
+        longest_block_s=max(rules.block_s.values()),
+    )
+    return Gate(
+        rules,
+        is_enabled=settings.rate_limit_enabled,
+        windows=windows,
+        blocks=blocks,
+        database=database,
+        metrics=metrics,
+        clock=clock,
+    )
+
+
+def _policies(rules: Rules) -> tuple[Policy, ...]:
+    """The throttle's windows by name: `default` when it is only one, else such as `100-per-3600-s`."""
+    return tuple(
+        Policy(
+            "default" if len(rules.throttles) == 1 else f"{window.limit}-per-{window.seconds}-s",
+            window.limit,
+            window.seconds,
+        )
+        for window in rules.throttles
+    )

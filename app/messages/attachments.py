@@ -1,0 +1,123 @@
+"""A caller's attachment, checked: its file name, its base64 and its content type. Used while a request is read.
+
+The base64 is checked in slices and kept as it came, so that a large file is neither decoded nor encoded again on its
+way into the mail. Rules and deny-list: `email-api` section 3 and `message-safety` of the specification.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+
+from app.errors import LetterboxError
+from app.messages.content_types import checked_content_type, guessed_content_type
+from app.messages.headers import cleaned
+from app.model.attachment import Attachment
+from app.settings import MessageLimits
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_NOT_IN_FILE_NAMES = re.compile(r'["\\/<>|:*?;]')
+
+_BASE64_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_SLICE = 256 * 1024
+
+_LAST_BEFORE_PADDING = {0: _BASE64_ALPHABET, 1: b"AEIMQUYcgkosw048", 2: b"AQgw"}
+"""With so many `=`, the characters that may come before them: the bits that decode to nothing are zero."""
+
+
+class AttachmentRefused(LetterboxError):
+    """An attachment breaks the contract; `errors` maps its property, as documented, to a sentence."""
+
+    def __init__(self, errors: Mapping[str, str]) -> None:
+        self.errors = dict(errors)
+        super().__init__("; ".join(self.errors.values()))
+
+
+def read_attachment(
+    *, file_name: str, base64_content: str, content_type: str | None, limits: MessageLimits
+) -> Attachment:
+    """The attachment that these three properties describe; raises AttachmentRefused with every wrong one at once.
+
+    A missing or empty `content_type` (what a browser says of a file it does not know) is guessed from the file name.
+    """
+    name = cleaned(file_name).strip()
+    errors = {
+        property_name: sentence
+        for property_name, sentence in (
+            ("FileName", _file_name_fault(file_name, name, limits)),
+            ("Base64Content", _base64_fault(base64_content)),
+            ("ContentType", _content_type_fault(content_type)),
+        )
+        if sentence
+    }
+    if errors:
+        raise AttachmentRefused(errors)
+    return Attachment(
+        file_name=name,
+        content_type=checked_content_type(content_type) if content_type else guessed_content_type(name),
+        base64=base64_content.encode("ascii"),
+        size=len(base64_content) // 4 * 3 - _padding(base64_content),
+    )
+
+
+def _file_name_fault(as_given: str, name: str, limits: MessageLimits) -> str | None:
+    if _CONTROL.search(as_given):
+        return "The FileName field must not contain control characters."
+    if _NOT_IN_FILE_NAMES.search(as_given):
+        return 'The FileName field must not contain any of " \\ / < > | : * ? ;'
+    if not name:
+        return "The FileName field is required."
+    if name in (".", ".."):
+        return "The FileName field must be the name of a file."
+    if len(as_given) > limits.file_name:
+        return f"The FileName field must be a string with a maximum length of {limits.file_name}."
+    extension = _extension(name)
+    if extension in limits.denied_extensions:
+        return f"Files with the extension .{extension} are not allowed."
+    return None
+
+
+def _extension(name: str) -> str:
+    """The extension that a receiving system would act on, in lower case.
+
+    Windows drops dots and spaces at the end of a name; compatibility forms (full-width letters and dots) and characters
+    that nobody sees are what a name that wants to look harmless is made of.
+    """
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    visible = "".join(character for character in plain if unicodedata.category(character) not in ("Cf", "Mn"))
+    _, dot, extension = visible.rstrip(". ").rpartition(".")
+    return extension.strip() if dot else ""
+
+
+def _base64_fault(text: str) -> str | None:
+    if _is_strict_base64(text):
+        return None
+    return "The Base64Content field is not valid base64."
+
+
+def _is_strict_base64(text: str) -> bool:
+    """Whether `text` is canonical base64 (RFC 4648 section 4): no white space, full padding, no bits left over."""
+    if len(text) % 4 or not text.isascii():
+        return False
+    padding = _padding(text)
+    if text and ord(text[-1 - padding]) not in _LAST_BEFORE_PADDING[padding]:
+        return False
+    # What is left when the alphabet is taken away is the padding, which is at the end, or something strange.
+    return all(not part for part in _strange_octets(text, end=len(text) - padding))
+
+
+def _padding(text: str) -> int:
+    return 2 if text.endswith("==") else 1 if text.endswith("=") else 0
+
+
+def _strange_octets(text: str, *, end: int) -> Iterator[bytes]:
+    for start in range(0, end, _SLICE):
+        yield text[start : min(start + _SLICE, end)].encode("ascii").translate(None, _BASE64_ALPHABET)
+
+
+def _content_type_fault(content_type: str | None) -> str | None:
+    if content_type:
+        try:
+            checked_content_type(content_type)
+        except ValueError:
+            return "The ContentType field is not a valid content type."
+    return None

@@ -1,0 +1,48 @@
+"""Who may see the inbox, and whose requests may change it. Used before every view under `/inbox`.
+
+The inbox asks nobody to sign in: it shows mail to whoever reaches the machine. A browser on that machine reaches it on
+behalf of any site it visits, so two things are checked.
+
+- The name in `Host`. A hostile site can point a name of its own at 127.0.0.1 (DNS rebinding) and would then read the
+  inbox as its own pages. A name like that is refused; `localhost` and its subdomains, the configured HOST, and any IP
+  address are served. An address cannot be rebound, so this holds in a container, behind a forwarded port (`localhost`)
+  and on another machine of the network (its address). For a name of its own, set HOST to it.
+- `Sec-Fetch-Site` and `Origin`. A form or a script of another site is refused; a plain link to a page is not.
+"""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from flask import Request
+
+
+def names_this_host(host: str, *, configured: str) -> bool:
+    """Whether the value of `Host` is one that nobody else can have pointed here. `configured` is the setting HOST."""
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return False
+    if name in ("localhost", configured.lower()) or name.endswith(".localhost"):
+        return bool(name)
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def is_foreign(request: Request) -> bool:
+    """Whether a script or a form of another origin made the request; for POST, also when that cannot be ruled out.
+
+    Browsers send `Sec-Fetch-Site` to https and to localhost, and `Origin` with every POST; the scheme is not compared,
+    because a proxy may have ended TLS.
+    """
+    site = request.headers.get("Sec-Fetch-Site")
+    origin = request.headers.get("Origin")
+    is_safe = request.method in ("GET", "HEAD")
+    if site is not None:
+        is_own = site in ("same-origin", "none")
+        return not is_own and not (is_safe and origin is None)
+    if origin is not None:
+        return origin.partition("://")[2] != request.host
+    return not is_safe

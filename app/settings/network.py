@@ -1,0 +1,133 @@
+"""Text -> value, for what names something on a network: hosts, addresses, origins, proxies, databases.
+
+URLs may hold a password, so their problems never show them.
+"""
+
+import re
+from importlib.util import find_spec
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
+
+import idna
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
+from app.settings.reading import Unusable
+from app.settings.values import PROJECT_ROOT
+
+_LABEL = r"(?!-)[\w-]{1,63}(?<!-)"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\.?")
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^/?#@:\[\]\\\s]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
+_AT_HOME = ("localhost", ".local", ".test")
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_DATABASE_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
+_REDIS_SCHEMES = ("redis", "rediss", "redis+unix")
+
+
+def host(text: str) -> str:
+    """A host name or an IP address, without a scheme, a port or brackets."""
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        if not _HOST_NAME.fullmatch(text):
+            raise Unusable("a host name or an IP address, without a scheme, port or path") from None
+        return text
+
+
+def email_address(text: str) -> str:
+    """An address in normal form, also one that only exists at home (`root@localhost`, `it@corp.local`).
+
+    email-validator refuses those domains, so there it sees the local part alone.
+    """
+    local, _, domain = text.rpartition("@")
+    is_at_home = domain.lower().endswith(_AT_HOME) and _HOST_NAME.fullmatch(domain) is not None
+    try:
+        address = validate_email(
+            f"{local}@example.com" if is_at_home else text, check_deliverability=False, globally_deliverable=False
+        )
+    except EmailNotValidError as error:
+        raise Unusable("an e-mail address such as info@example.com, without a name or brackets") from error
+    return f"{address.local_part}@{domain.lower()}" if is_at_home else address.normalized
+
+
+def origin(text: str) -> str:
+    """An origin as a browser sends it (RFC 6454, section 6.1): lower case, punycode, no default port."""
+    match = _ORIGIN.fullmatch(text)
+    expected = "an origin: scheme://host or scheme://host:port, without a path"
+    if match is None:
+        parts = re.match(r"(https?://[^/?#@\s*]+)[/?#]", text, re.IGNORECASE)
+        raise Unusable(expected, remedy=f"Write {parts[1]}." if parts and _ORIGIN.fullmatch(parts[1]) else "")
+    scheme, name, port = match[1].lower(), match[2].lower(), match[3]
+    if port and not 1 <= int(port) <= 65535:
+        raise Unusable(f"{expected}, with a port from 1 to 65535")
+    try:
+        written = _host_in_origin(name)
+    except (ValueError, idna.IDNAError) as error:
+        raise Unusable(f"{expected}; its host is none (it is compared exactly, so * cannot stand in it)") from error
+    is_default = not port or str(int(port)) == _DEFAULT_PORTS.get(scheme)
+    return f"{scheme}://{written}" if is_default else f"{scheme}://{written}:{int(port)}"
+
+
+def _host_in_origin(name: str) -> str:
+    if name.startswith("["):
+        return f"[{IPv6Address(name[1:-1]).compressed}]"
+    ascii_name = name if name.isascii() else idna.encode(name, uts46=True).decode("ascii")
+    if not _HOST_NAME.fullmatch(ascii_name):
+        raise ValueError(name)
+    return ascii_name
+
+
+def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    """IP addresses and networks in CIDR notation, separated by commas."""
+    found = []
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        try:
+            found.append(ip_network(part))
+        except ValueError as error:
+            # A network with host bits is more often a slip than a wish: 10.1.2.3/8 would trust 16 million addresses.
+            raise Unusable("IP addresses and networks such as 10.0.0.0/8, separated by commas") from error
+    return tuple(found)
+
+
+def database_url(text: str) -> str:
+    """A SQLAlchemy URL; the file of SQLite counts from the project, so that every command finds the same one."""
+    expected = "sqlite:///path/to/file.db or postgresql+psycopg://user:password@host/database"
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError) as error:
+        raise Unusable(expected, found="something that is no database URL") from error
+    scheme = repr(url.drivername[:30])
+    if url.drivername not in _DATABASE_DRIVERS or (url.port is not None and not 1 <= url.port <= 65535):
+        is_postgresql = url.drivername.startswith("postgres")
+        remedy = "Begin it with postgresql+psycopg://." if is_postgresql else ""
+        raise Unusable(expected, found=f"an URL with {scheme}", remedy=remedy)
+    if url.drivername.startswith("postgresql"):
+        if find_spec("psycopg") is None:
+            raise Unusable(
+                "its driver to be installed", found=scheme, remedy="Run: pip install 'letterbox[postgresql]'."
+            )
+        return text
+    if not url.database or url.database == ":memory:" or url.host:
+        # Each connection would see a memory of its own, and a restart would forget what was sent.
+        raise Unusable("sqlite:/// and the path of a file", found="an SQLite URL without a file")
+    if url.database.startswith("file:"):
+        return text
+    return url.set(database=str(PROJECT_ROOT / url.database)).render_as_string(hide_password=False)
+
+
+def storage_uri(text: str) -> str:
+    """Where the guards count: memory of one process, or Redis for several (`limits` names its storages so)."""
+    expected = "memory:// or redis://:password@host:6379/0 (also rediss:// and redis+unix://)"
+    if text == "memory://":
+        return text
+    try:
+        parts = urlsplit(text)
+        has_place = bool(parts.hostname and parts.port != 0) or (parts.scheme == "redis+unix" and bool(parts.path))
+    except ValueError as error:
+        raise Unusable(expected, found="something that is no URL") from error
+    if parts.scheme not in _REDIS_SCHEMES or not has_place:
+        raise Unusable(expected, found="an URL of another form")
+    if find_spec("redis") is None:
+        raise Unusable("its driver to be installed", found="a Redis URL", remedy="Run: pip install 'letterbox[redis]'.")
+    return text

@@ -1,0 +1,152 @@
+"""Signed-in sessions of one account at one server, kept for the next message. Used by `delivery` through `Pools`.
+
+A session is lent to one thread at a time. The last one returned is lent first, so that a burst's extra sessions grow
+old and are closed. Nobody holds the lock while talking to a server.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from time import monotonic
+
+from app.model.outcome import Stage
+from app.model.smtp import Account, SMTPConfiguration
+from app.smtp.failure import SessionFailed
+from app.smtp.resolver import Resolver
+from app.smtp.session import SMTPSession
+
+IDLE_LIMIT_S = 30.0
+"""Below what servers and firewalls allow between two commands (RFC 5321 section 4.5.3.2.7 asks for minutes)."""
+AGE_LIMIT_S = 300.0
+"""Postfix's own limit for reused connections: a server that moves or reloads is noticed within it."""
+MESSAGES_LIMIT = 100
+"""What pooling clients are known for; a server's own limit is then rarely met in the middle of a message."""
+TRUSTED_S = 1.0
+"""A session that spoke so recently is used after a glance at the kernel's connection state only."""
+
+
+class SessionPool:
+    """At most `configuration.max_connections` sessions; whoever finds all of them lent waits in line."""
+
+    def __init__(
+        self,
+        configuration: SMTPConfiguration,
+        account: Account,
+        *,
+        resolver: Resolver,
+        retire: Callable[[SMTPSession], None],
+    ) -> None:
+        self._configuration = configuration
+        self._account = account
+        self._resolver = resolver
+        self._retire = retire
+        self._lock = threading.Lock()
+        self._idle: list[SMTPSession] = []
+        self._waiting: deque[SimpleQueue[SMTPSession | None]] = deque()
+        self._slots_taken = 0
+        self._is_closed = False
+
+    def acquire(self, deadline: float, *, patience_s: float | None = None, fresh: bool = False) -> SMTPSession:
+        """A session for one thread, to be given to `release`. Raises SessionFailed.
+
+        `deadline` limits the opening and every later phase, `patience_s` the wait in line. `fresh` opens a new session
+        and gives up the idle ones: it is asked for when one of them proved to be dead.
+        """
+        if fresh:
+            self.give_up_idle()
+        session = self._take_or_wait(deadline, patience_s)
+        if session is not None:
+            idle_s = monotonic() - session.last_used_at
+            if session.is_alive(thoroughly=idle_s > TRUSTED_S):
+                session.limit = deadline
+                return session
+            session.close()
+        return self._open(deadline)
+
+    def release(self, session: SMTPSession) -> None:
+        """Takes a session back: for the next in line, for later, or to be closed."""
+        if session.is_reusable and not _is_worn_out(session):
+            session.is_reused = True
+            with self._lock:
+                if self._waiting:
+                    self._waiting.popleft().put(session)
+                    return
+                if not self._is_closed:
+                    self._idle.append(session)
+                    return
+        self._end(session)
+        self._free_slot()
+
+    def give_up_idle(self, *, unused_since: float | None = None) -> float | None:
+        """Retires idle sessions: all, or those not used since a moment. Returns when the oldest left was used."""
+        with self._lock:
+            limit = float("inf") if unused_since is None else unused_since
+            given_up = [session for session in self._idle if session.last_used_at <= limit]
+            self._idle = [session for session in self._idle if session.last_used_at > limit]
+            self._slots_taken -= len(given_up)
+            oldest = min((session.last_used_at for session in self._idle), default=None)
+        for session in given_up:
+            self._retire(session)
+        return oldest
+
+    def close(self) -> None:
+        """Retires what is idle, and whatever comes back from now on."""
+        with self._lock:
+            self._is_closed = True
+        self.give_up_idle()
+
+    @property
+    def is_unused(self) -> bool:
+        with self._lock:
+            return self._slots_taken == 0
+
+    def _take_or_wait(self, deadline: float, patience_s: float | None) -> SMTPSession | None:
+        """An idle session, or None with the right to open one."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+            if self._slots_taken < self._configuration.max_connections:
+                self._slots_taken += 1
+                return None
+            line: SimpleQueue[SMTPSession | None] = SimpleQueue()
+            self._waiting.append(line)
+        wait_s = deadline - monotonic()
+        if patience_s is not None:
+            wait_s = min(wait_s, patience_s)
+        try:
+            return line.get(timeout=max(0.0, wait_s))
+        except Empty:
+            with self._lock, suppress(ValueError):
+                self._waiting.remove(line)
+                detail = f"all {self._configuration.max_connections} sessions were in use"
+                raise SessionFailed(Stage.CONNECT, detail=detail) from None
+            # It was handed over in the very moment of giving up.
+            return line.get_nowait()
+
+    def _open(self, deadline: float) -> SMTPSession:
+        session = SMTPSession(self._configuration, self._account, resolver=self._resolver, limit=deadline)
+        try:
+            session.open()
+        except BaseException:
+            self._free_slot()
+            raise
+        return session
+
+    def _free_slot(self) -> None:
+        with self._lock:
+            if self._waiting:
+                self._waiting.popleft().put(None)
+            else:
+                self._slots_taken -= 1
+
+    def _end(self, session: SMTPSession) -> None:
+        if session.is_reusable:
+            self._retire(session)
+        else:
+            session.close()
+
+
+def _is_worn_out(session: SMTPSession) -> bool:
+    return session.messages >= MESSAGES_LIMIT or monotonic() - session.opened_at > AGE_LIMIT_S

@@ -1,0 +1,191 @@
+"""One connected socket with deadlines, in clear text or TLS. Used by `session` alone.
+
+The socket stays blocking and the kernel keeps the time (SO_RCVTIMEO, SO_SNDTIMEO): a Python socket timeout would poll
+before every call, and each poll hands the GIL over. TLS runs in memory (`ssl.SSLObject`) on top of the same two calls,
+because an `ssl.SSLSocket` either polls as well or, blocking, never comes back from a kernel timeout.
+"""
+
+import contextlib
+import socket
+import ssl
+import struct
+import sys
+from time import monotonic
+
+from app.smtp.reply import ReplyMalformed
+
+RECEIVE_SIZE = 16 * 1024
+TLS_BLOCK_SIZE = 256 * 1024
+"""So much of a message is encrypted at a time: large enough to be fast, small enough for 64 threads at once."""
+SLACK_S = 0.02
+"""A deadline may be overrun by this much, which saves setting the kernel's timer anew for every message."""
+
+_TCP_ESTABLISHED = 1
+_HAS_TCP_INFO = sys.platform == "linux"
+
+
+class Wire:
+    """Sends bytes and reads lines, each until a deadline (`time.monotonic`).
+
+    Raises TimeoutError when the deadline passes and ConnectionError when the other side is gone.
+    """
+
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._unread = b""
+        self._timers: dict[int, float] = {}
+        self._tls: ssl.SSLObject | None = None
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+
+    @property
+    def tls(self) -> ssl.SSLObject | None:
+        """The TLS layer with its certificate and version; None in clear text."""
+        return self._tls
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether something arrived that nobody has read: between commands a sign of trouble."""
+        return bool(self._unread)
+
+    @property
+    def local_address(self) -> str:
+        return str(self._socket.getsockname()[0])
+
+    @property
+    def peer_address(self) -> str:
+        return str(self._socket.getpeername()[0])
+
+    def start_tls(self, context: ssl.SSLContext, host: str, deadline: float) -> None:
+        """Shakes hands; from here on everything is encrypted. Raises ssl.SSLError too."""
+        tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=host)
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                self._send_raw(self._outgoing.read(), deadline)
+                self._incoming.write(self._receive_raw(deadline))
+            except ssl.SSLError:
+                # The alert tells the server why; that it cannot be sent changes nothing.
+                with contextlib.suppress(OSError):
+                    self._send_raw(self._outgoing.read(), deadline)
+                raise
+            else:
+                break
+        self._send_raw(self._outgoing.read(), deadline)
+        self._tls = tls
+
+    def send(self, data: bytes | memoryview, deadline: float) -> None:
+        """Everything, or an exception: after one the other side has at most a part."""
+        if self._tls is None:
+            self._send_raw(data, deadline)
+            return
+        view = memoryview(data)
+        for start in range(0, len(view), TLS_BLOCK_SIZE):
+            block = view[start : start + TLS_BLOCK_SIZE]
+            while block:
+                # OpenSSL takes one record (16 KB) at a time.
+                block = block[self._tls.write(block) :]
+            self._send_raw(self._outgoing.read(), deadline)
+
+    def read_line(self, deadline: float, *, limit: int) -> bytes:
+        """One line without its line end, of at most `limit` octets."""
+        while (end := self._unread.find(b"\n")) < 0:
+            if len(self._unread) > limit:
+                break
+            self._unread += self._receive(deadline)
+        if end < 0 or end > limit:
+            raise ReplyMalformed(f"a reply line is longer than {limit} octets")
+        line, self._unread = self._unread[:end], self._unread[end + 1 :]
+        return line[:-1] if line.endswith(b"\r") else line
+
+    def is_established(self) -> bool:
+        """Whether the kernel knows of no end of this connection. Costs no hand-over of the GIL, where it is known."""
+        if self._unread:
+            return False
+        if not _HAS_TCP_INFO:
+            return True
+        try:
+            return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_ESTABLISHED
+        except OSError:
+            return False
+
+    def is_silent(self) -> bool:
+        """Whether the other side has neither closed nor said anything since its last reply (a 421, say)."""
+        if not self.is_established():
+            return False
+        try:
+            raw = self._socket.recv(RECEIVE_SIZE, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        if not raw or self._tls is None:
+            return False
+        # A late session ticket is no word of the server: only decrypted text is.
+        self._incoming.write(raw)
+        try:
+            self._unread += self._tls.read(RECEIVE_SIZE)
+        except ssl.SSLWantReadError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _receive(self, deadline: float) -> bytes:
+        if self._tls is None:
+            return self._receive_raw(deadline)
+        while True:
+            if not self._incoming.pending:
+                self._incoming.write(self._receive_raw(deadline))
+            try:
+                plain = self._tls.read(RECEIVE_SIZE)
+            except ssl.SSLWantReadError:
+                if self._outgoing.pending:
+                    self._send_raw(self._outgoing.read(), deadline)
+                self._incoming.write(self._receive_raw(deadline))
+            except ssl.SSLZeroReturnError as error:
+                raise ConnectionResetError("the server closed the connection") from error
+            else:
+                return plain
+
+    def _receive_raw(self, deadline: float) -> bytes:
+        while True:
+            self._arm(socket.SO_RCVTIMEO, deadline)
+            try:
+                data = self._socket.recv(RECEIVE_SIZE)
+            except BlockingIOError:
+                continue
+            if not data:
+                raise ConnectionResetError("the server closed the connection")
+            return data
+
+    def _send_raw(self, data: bytes | memoryview, deadline: float) -> None:
+        while data:
+            self._arm(socket.SO_SNDTIMEO, deadline)
+            try:
+                sent = self._socket.send(data)
+            except BlockingIOError:
+                continue
+            if sent == len(data):
+                return
+            data = memoryview(data)[sent:]
+
+    def _arm(self, option: int, deadline: float) -> None:
+        """Sees to it that the next call does not outlast the deadline.
+
+        A timer that is shorter than what remains is left as it is: when it fires early, the loops come back here.
+        """
+        remaining = deadline - monotonic()
+        if remaining <= 0:
+            raise TimeoutError("timed out")
+        if self._timers.get(option, float("inf")) > remaining + SLACK_S:
+            timer = max(remaining, 0.001)
+            seconds = int(timer)
+            self._socket.setsockopt(
+                socket.SOL_SOCKET, option, struct.pack("@ll", seconds, int((timer - seconds) * 1_000_000))
+            )
+            self._timers[option] = timer

@@ -1,0 +1,1 @@
+"""What measures the promises of the README. `make bench` runs `bench.__main__`; everything stays on loopback."""

@@ -1,0 +1,1 @@
+"""The settings, from texts in variables and files to values or problems."""
