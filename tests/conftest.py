@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 import pytest
@@ -19,9 +19,15 @@ from app import create_app
 from app.emails.office import Office
 from app.inbox import InboxStore
 from app.model.clock import Clock, utc_now
+from app.observability.logs import configure_logging
 from app.settings import GuardSettings, Settings
 
 POSTGRESQL = "postgresql://127.0.0.1:5432/postgres"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logging() -> None:
+    configure_logging(format="json", level="info")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -64,7 +70,8 @@ class Service:
     def newest(self) -> EmailMessage:
         """The newest message of the inbox, read by the standard library's parser."""
         source = self.inbox.source(self.inbox.list()[0].id)
-        return cast(EmailMessage, message_from_bytes(source, policy=policy.default))
+        assert source is not None
+        return message_from_bytes(source, policy=policy.default)
 
 
 def valid_request(**properties: Any) -> dict[str, Any]:

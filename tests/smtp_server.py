@@ -63,8 +63,8 @@ class SMTPServer:
 
     def __init__(
         self,
-        *,
         extensions: Sequence[str] = CHUNKING,
+        *,
         tls: bool = False,
         starttls: bool = False,
         context: ssl.SSLContext | None = None,
@@ -87,6 +87,7 @@ class SMTPServer:
         self.transcripts: list[list[str]] = []
         self.violations: list[str] = []
         self.is_over = threading.Event()
+        self.peak_connections = 0
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
@@ -99,6 +100,11 @@ class SMTPServer:
     @property
     def messages(self) -> list[Received]:
         return [message for message in self.received if message.is_accepted]
+
+    @property
+    def open_connections(self) -> list[socket.socket]:
+        with self._lock:
+            return list(self._open)
 
     @property
     def connections(self) -> int:
@@ -168,6 +174,7 @@ class SMTPServer:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self._lock:
                 self._open.add(accepted)
+                self.peak_connections = max(self.peak_connections, len(self._open))
                 number = len(self.transcripts)
                 self.transcripts.append([])
             self._start(self._serve, accepted, number)

@@ -161,7 +161,7 @@ def _text(
     )
 
 
-def _sentences(name: str) -> dict[str, str]:
+def _sentences(name: str) -> dict[str, Any]:
     return {"required": f"The {name} field is required.", "invalid": f"The {name} field must be a string."}
 
 

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from app.cli.opening import opened_office
+from app.cli.opening import LetterboxCommand, opened_office
 
 
 @click.group()
@@ -13,7 +13,7 @@ def blocks() -> None:
     """List and lift blocks of client addresses."""
 
 
-@blocks.command("list")
+@blocks.command("list", cls=LetterboxCommand)
 @click.option("--json", "is_json", is_flag=True, help="As a JSON array.")
 def list_blocks(*, is_json: bool) -> None:
     """Print who is blocked, why and until when."""
@@ -35,7 +35,7 @@ def list_blocks(*, is_json: bool) -> None:
         click.echo(f"{entry['client']}\t{entry['reason']}\tuntil {entry['blockedUntil']}")
 
 
-@blocks.command("remove")
+@blocks.command("remove", cls=LetterboxCommand)
 @click.argument("address")
 def remove_block(address: str) -> None:
     """Lift the block of ADDRESS (an IPv6 address stands for its /64)."""

@@ -1,20 +1,20 @@
 """`letterbox check-smtp`: signs in to every configured server and says, step by step, what to change."""
 
-import logging
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import click
+import structlog
 
-from app.cli.opening import opened_settings
+from app.cli.opening import LetterboxCommand, opened_settings
 from app.errors import SettingsInvalid
 from app.model.smtp import SMTPConfiguration
 from app.settings import Settings
 from app.smtp.check import CheckStep, check
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +61,11 @@ def log_checks(settings: Settings) -> None:
     """The same at start-up, in the log."""
     for entry in check_all(settings.smtp_configurations):
         for line in table([entry]):
-            log.log(logging.INFO if entry.is_usable else logging.WARNING, line)
+            say = log.info if entry.is_usable else log.warning
+            say(line)
 
 
-@click.command("check-smtp")
+@click.command("check-smtp", cls=LetterboxCommand)
 @click.option("--index", type=int, help="Only this configuration.")
 def check_smtp(index: int | None) -> None:
     """Sign in to every configured server; exit status 1 when one fails."""

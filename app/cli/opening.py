@@ -1,14 +1,39 @@
-"""How a command gets what it works with: settings, logs on standard error, and an office that is closed at the end."""
+"""How a command begins and ends: settings, logs on standard error, an office that is closed, errors in a line each."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
+
+import click
 
 from app.emails.office import Office
+from app.errors import LetterboxError, SettingsInvalid
 from app.inbox import with_embedded_inbox
 from app.observability.logs import configure_logging
 from app.settings import Settings, load_settings
 from app.storage.schema import migrate
+
+EXIT_FAILURE = 1
+EXIT_CONFIGURATION = 78
+"""EX_CONFIG of sysexits.h: a service manager need not try again."""
+
+
+class LetterboxCommand(click.Command):
+    """A command that says what went wrong in a line each, without a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SettingsInvalid as error:
+            click.echo("Letterbox cannot start with these settings:", err=True)
+            for problem in error.problems:
+                click.echo(f"  - {problem}", err=True)
+            sys.exit(EXIT_CONFIGURATION)
+        except LetterboxError as error:
+            click.echo(f"letterbox: {error}{f' ({error.__cause__})' if error.__cause__ else ''}", err=True)
+            sys.exit(EXIT_FAILURE)
 
 
 def opened_settings() -> Settings:

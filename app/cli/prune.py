@@ -2,11 +2,11 @@
 
 import click
 
-from app.cli.opening import opened_office
+from app.cli.opening import LetterboxCommand, opened_office
 from app.emails import housekeeping
 
 
-@click.command()
+@click.command(cls=LetterboxCommand)
 def prune() -> None:
     """Delete records that are older than the retention settings say."""
     with opened_office() as office:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import click
 from email_validator import EmailNotValidError, validate_email
 
-from app.cli.opening import opened_office
+from app.cli.opening import LetterboxCommand, opened_office
 from app.emails.send import send as send_email
 from app.errors import DeliveryError
 from app.model.email import EmailRequest, Priority
@@ -21,7 +21,7 @@ def _address(_: click.Context, __: click.Parameter, value: str | None) -> str | 
         raise click.BadParameter(str(error)) from error
 
 
-@click.command()
+@click.command(cls=LetterboxCommand)
 @click.option("--to", callback=_address, help="Recipient; default: SMTP_RECEPTION_EMAIL.")
 @click.option("--from", "sender", callback=_address, default="visitor@example.com", help="Who the mail says wrote it.")
 @click.option("--username", default="", help="That person's name.")

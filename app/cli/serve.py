@@ -1,24 +1,26 @@
 """`letterbox serve`: brings the database up to date and serves. What `make run` calls."""
 
-import logging
+import socket
 import threading
 from multiprocessing.util import Finalize
 
 import click
+import structlog
 from flask import Flask
 from granian.constants import Interfaces
 from granian.server import Server
 
 from app import create_app
 from app.cli.check_smtp import log_checks
-from app.cli.opening import opened_settings
+from app.cli.opening import LetterboxCommand, opened_settings
 from app.emails.housekeeping import Housekeeper
 from app.emails.office import Office
+from app.errors import SettingsInvalid
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.schema import migrate
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _QUIET_SERVER = {
     "version": 1,
@@ -27,7 +29,7 @@ _QUIET_SERVER = {
 }
 
 
-@click.command()
+@click.command(cls=LetterboxCommand)
 def serve() -> None:
     """Migrate the database if needed, and serve until SIGTERM or Ctrl-C."""
     settings = opened_settings()
@@ -47,8 +49,22 @@ def serve() -> None:
         workers_kill_timeout=30,
         log_dictconfig=_QUIET_SERVER,
     )
+    _check_port(settings)
     server.on_startup(lambda: _announce(settings))
     server.serve(target_loader=load_application, wrap_loader=False)
+
+
+def _check_port(settings: Settings) -> None:
+    """Say in words what the server would say with a traceback."""
+    try:
+        socket.create_server((settings.host, settings.port), family=_family(settings.host)).close()
+    except OSError as error:
+        where = f"HOST and PORT: cannot listen on {settings.host}:{settings.port} ({error.strerror})."
+        raise SettingsInvalid([f"{where} Stop what listens there, or choose another PORT."]) from error
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def load_application() -> Flask:
@@ -74,6 +90,6 @@ def _announce(settings: Settings) -> None:
         log.warning(warning)
     host = "localhost" if settings.host in ("0.0.0.0", "::", "127.0.0.1") else settings.host  # noqa: S104 - compared
     base = f"http://{host}:{settings.port}"
-    log.info("Letterbox listens on %s, its API is described at %s/docs", base, base)
+    log.info(f"Letterbox listens on {base}, its API is described at {base}/docs")
     if settings.runs_embedded_inbox:
-        log.info("SMTP_CONFIGURATIONS is not set: every message goes to the embedded inbox at %s/inbox", base)
+        log.info(f"SMTP_CONFIGURATIONS is not set: every message goes to the embedded inbox at {base}/inbox")

@@ -3,11 +3,12 @@
 One thread per process. Every duty is safe when many processes do it at the same time.
 """
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+
+import structlog
 
 from app.emails.monthly_test import send_monthly_test
 from app.emails.office import Office
@@ -15,7 +16,7 @@ from app.model.clock import Clock
 from app.storage import blocks, cooldowns, emails
 from app.storage.times import to_ms
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _TICK_S = 1.0
 
@@ -66,7 +67,7 @@ class Housekeeper:
             try:
                 duty.perform(self.office)
             except Exception:
-                log.exception("housekeeping failed: %s", duty.name)
+                log.exception("housekeeping failed", duty=duty.name)
 
     def _run(self) -> None:
         while not self._stopped.wait(_TICK_S):
@@ -79,7 +80,7 @@ def settle_abandoned(office: Office) -> None:
     counts = office.database.write(lambda connection: emails.settle_abandoned(connection, now_ms=now_ms))
     for status, count in counts.items():
         if count:
-            log.warning("abandoned emails settled", extra={"status": status, "count": count})
+            log.warning("abandoned emails settled", status=status, count=count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

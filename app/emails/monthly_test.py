@@ -1,7 +1,8 @@
 """Every 30 days one test message through the first configuration: a dead account is noticed before it matters."""
 
-import logging
 from datetime import datetime, timedelta
+
+import structlog
 
 from app.emails.office import Office
 from app.emails.send import send
@@ -9,7 +10,7 @@ from app.errors import LetterboxError, RecordUnavailable
 from app.model.email import EmailRequest
 from app.storage import service_state
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _STATE = "monthly_test_email"
 _PERIOD = timedelta(days=30)
@@ -33,7 +34,7 @@ def send_monthly_test(office: Office) -> bool:
     try:
         send(office, request, smtp_id=configuration.index, is_test=configuration.test_account is not None)
     except LetterboxError as error:
-        log.error("the monthly test message was not delivered: %s", error)
+        log.error("the monthly test message was not delivered", cause=str(error))
     return True
 
 

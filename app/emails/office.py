@@ -1,11 +1,11 @@
 """What the use cases work with, put together once per process by `create_app` and by the command line."""
 
-import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
+import structlog
 from sqlalchemy import Connection
 
 from app.errors import RecordUnavailable
@@ -19,7 +19,7 @@ from app.settings import Settings
 from app.smtp.delivery import Deliverer
 from app.storage.database import Database
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 Write = Callable[[Connection], None]
 
@@ -64,7 +64,7 @@ class Office:
         except RecordUnavailable as error:
             self.metrics.record_errors.inc()
             self.unwritten.append(write)
-            log.error("outcome kept aside, the database did not take it: %s", error.__cause__)
+            log.error("outcome kept aside, the database did not take it", cause=str(error.__cause__))
 
     def write_kept_outcomes(self) -> None:
         """Try what was kept aside once more, oldest first; stops at the first refusal."""

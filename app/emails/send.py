@@ -1,11 +1,11 @@
 """Send one email: from a validated request to a recorded outcome. Reads as the steps of the walk."""
 
-import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypedDict
 
+import structlog
 from sqlalchemy import Connection
 
 from app.emails.configurations import failover_order
@@ -20,7 +20,7 @@ from app.model.smtp import SMTPConfiguration
 from app.storage import emails
 from app.storage.times import to_ms
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class _Reservation(TypedDict):
@@ -180,19 +180,15 @@ def _answer(email: Email) -> Email:
 
 
 def _log(email: Email) -> None:
-    level = logging.INFO if email.status is Status.SENT else logging.WARNING
-    log.log(
-        level,
-        "email %s",
-        email.status.lower(),
-        extra={
-            "email_id": email.id,
-            "smtp_id": email.requested_smtp_id,
-            "delivered_by": email.delivered_smtp_id,
-            "attempts": [
-                f"SMTP_{attempt.smtp_id} {attempt.outcome} at {attempt.stage}: {attempt.detail}"
-                for attempt in email.attempts
-                if attempt.outcome is not Outcome.ACCEPTED
-            ],
-        },
+    say = log.info if email.status is Status.SENT else log.warning
+    say(
+        f"email {email.status.lower()}",
+        email_id=email.id,
+        smtp_id=email.requested_smtp_id,
+        delivered_by=email.delivered_smtp_id,
+        trouble=[
+            f"SMTP_{attempt.smtp_id} {attempt.outcome} at {attempt.stage}: {attempt.detail}"
+            for attempt in email.attempts
+            if attempt.outcome is not Outcome.ACCEPTED
+        ],
     )

@@ -55,7 +55,7 @@ def _b_word(octets: bytes) -> str:
 
 
 def _pieces(octets: bytes, totals: Sequence[int], first: int, rest: int) -> Iterator[bytes]:
-    """Cut UTF-8 `octets` between characters so that the first piece costs at most `first` and each other at most `rest`.
+    """Cut UTF-8 between characters so that the first piece costs at most `first` and each other at most `rest`.
 
     `totals` says for each octet what it and all before it cost.
     """

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from app.messages.headers import cleaned
 from app.messages.placeholders import html_values, substitute, substituted_size, text_values
-from app.messages.sanitize import sanitized_document
-from app.messages.templates import RenderedTemplate, Templates
+from app.messages.sanitize import document, sanitized
+from app.messages.templates import Given, RenderedTemplate, Templates
 from app.messages.text_alternative import text_alternative
 from app.model.email import EmailRequest
 
@@ -62,27 +62,21 @@ def _client_body(request: EmailRequest, template: str, *, allows_raw_html: bool)
     if not request.is_html:
         return substitute(template, text_values(request)), None
     html = substitute(template, html_values(request))
-    return text_alternative(html), html if allows_raw_html else sanitized_document(html)
+    fragment = sanitized(html)
+    return text_alternative(fragment), html if allows_raw_html else document(fragment)
 
 
 def _designed_body(request: EmailRequest, templates: Templates, received_at: datetime) -> RenderedTemplate:
-    if request.template is None:
-        return templates.render_builtin(
-            email=request.email,
-            username=request.username,
-            message=request.message,
-            custom_fields=request.custom_fields,
-            priority=request.priority,
-            received_at=received_at,
-        )
-    return templates.render(
-        request.template,
+    given = Given(
         email=request.email,
         username=request.username,
         message=request.message,
         custom_fields=request.custom_fields,
         priority=request.priority,
         received_at=received_at,
+    )
+    return (
+        templates.render_builtin(**given) if request.template is None else templates.render(request.template, **given)
     )
 
 

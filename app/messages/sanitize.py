@@ -11,20 +11,24 @@ import nh3
 from app.messages.html_names import ALLOWED_TAGS, ATTRIBUTES, LINK_SCHEMES, STYLE_PROPERTIES
 from app.messages.well_formed import well_formed
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _HARMLESS_FUNCTION = re.compile(r"(?<![\w-])(?:rgb|rgba|hsl|hsla|calc|min|max|clamp)\(", re.IGNORECASE)
 
 
 def sanitized(html: str) -> str:
-    """`html` as a fragment that is safe to mail, in time and size that grow no faster than `html`."""
-    return _CLEANER.clean(well_formed(html))
+    """`html` as a fragment that is safe to mail, in time and size that grow no faster than `html`.
+
+    Its tags are balanced and its character references are whole, whatever came in.
+    """
+    return _CLEANER.clean(well_formed(_LONE_SURROGATE.sub("\ufffd", html)))
 
 
-def sanitized_document(html: str) -> str:
-    """The same as a whole document, which tells mail clients the character set and the rules to lay it out by."""
+def document(fragment: str) -> str:
+    """`fragment` as a whole document, which tells mail clients the character set and the rules to lay it out by."""
     return (
         '<!DOCTYPE html>\n<html>\n<head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"></head>\n'
-        f"<body>\n{sanitized(html)}\n</body>\n</html>\n"
+        f"<body>\n{fragment}\n</body>\n</html>\n"
     )
 
 

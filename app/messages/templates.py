@@ -48,10 +48,7 @@ _SAMPLE = Given(
 
 @dataclass(frozen=True, slots=True)
 class RenderedTemplate:
-    """The parts of one message. `html` is None for a template that is plain text only.
-
-    `subject` may hold whatever a name can hold: whoever writes it into a header cleans it first.
-    """
+    """One message in its parts. `html` is None for plain text only; `subject` is not cleaned for a header yet."""
 
     subject: str
     text: str

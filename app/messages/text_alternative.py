@@ -4,7 +4,6 @@ import re
 from html.parser import HTMLParser
 
 from app.messages.html_names import LINE_TAGS, PARAGRAPH_TAGS
-from app.messages.sanitize import sanitized
 
 _CELLS = frozenset({"td", "th"})
 _DEEPEST_INDENT = 8
@@ -13,14 +12,14 @@ _SPACES = re.compile(r"[ \t\n\r\f]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
 
 
-def text_alternative(html: str) -> str:
-    """What `html` says, as text: a link as `text (url)`, list items with a dash or their number, blocks on lines.
+def text_alternative(fragment: str) -> str:
+    """What an HTML fragment says: a link as `text (url)`, list items with a dash or their number, blocks on lines.
 
-    Scripts and styles say nothing. The HTML is sanitised first, whoever sent it, because the standard library's parser
-    takes the square of the time for markup that is broken on purpose.
+    `fragment` comes from `sanitize.sanitized` whoever the caller is: scripts and styles say nothing, and the standard
+    library's parser takes the square of the time for markup that is broken on purpose.
     """
     writer = _TextWriter()
-    writer.feed(sanitized(html))
+    writer.feed(fragment)
     writer.close()
     return writer.text()
 

@@ -1,7 +1,8 @@
 """One line per event on standard error, the same for our events and for the libraries'. The command line sets it up.
 
-Our modules write `log = structlog.get_logger(__name__)` and `log.info("email sent", email_id=...)`. What
-`structlog.contextvars.bound_contextvars(request_id=..., trace_id=...)` binds stands on every line inside it.
+Our modules write `log = structlog.get_logger(__name__)` and `log.info("email sent", email_id=...)`; what comes through
+`logging.getLogger` goes the same way. Inside `structlog.contextvars.bound_contextvars(request_id=..., trace_id=...)`
+every line has those too.
 """
 
 import logging
@@ -15,16 +16,11 @@ from structlog.typing import EventDict, Processor
 
 from app.observability.confidential import shorten_address, shorten_addresses, without_secrets
 
-__all__ = ["GRANIAN_LOGGING", "configure_logging", "shorten_address"]
-
-GRANIAN_LOGGING: dict[str, Any] = {
-    "formatters": {},
-    "handlers": {},
-    "loggers": {name: {"handlers": [], "propagate": True} for name in ("_granian", "granian.access")},
-}
-"""For granian's `log_dictconfig`: without it granian writes lines of its own to standard output."""
+__all__ = ["configure_logging", "shorten_address"]
 
 _QUIETER = {
+    # It reports at every start that it has looked.
+    "alembic": logging.WARNING,
     # Their finer lines hold the SMTP dialogue and the parameters of statements, so they stay off at every level.
     "mail.log": logging.WARNING,
     "mail.debug": logging.WARNING,

@@ -16,7 +16,7 @@ from app.pages.preview import SCHEMES
 from app.pages.visitor import is_foreign, names_this_host
 from app.settings import Settings
 
-_MAILBOX = re.compile(r"(.+)<([^<>\s]+)>")
+_MAILBOX = re.compile(r"(.*)<([^<>\s]+)>")
 
 WIDTHS = ("desktop", "phone")
 

@@ -17,7 +17,7 @@ INLINED_LIMIT = 20 * 1024 * 1024
 _DOCTYPE = re.compile(r"<!doctype[^>]*>", re.IGNORECASE)
 _CID = re.compile(r"cid:([^\s\"'<>()]+)", re.IGNORECASE)
 _PREFERS = re.compile(r"\(\s*prefers-color-scheme\s*:\s*(light|dark)\s*\)", re.IGNORECASE)
-# The name "no-preference" is gone from the standard; a query without one asks for any preference and is left alone.
+# What a media query about the scheme becomes: one that always holds, or one that never does.
 _ALWAYS, _NEVER = "(min-width: 0)", "(max-width: 0)"
 
 

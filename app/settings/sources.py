@@ -25,10 +25,10 @@ def _texts(variables: Mapping[str, str], problems: list[str]) -> dict[str, str]:
     for name, value in variables.items():
         text = value if _is_password(name) else value.strip()
         if _is_text(text):
-            texts.update({name: text} if text else {})
+            texts[name] = text
         elif is_ours(name):
             problems.append(f"{name}: found bytes that are no text, expected UTF-8 without NUL. Write it again.")
-    return texts
+    return {name: text for name, text in texts.items() if text}
 
 
 def _is_password(name: str) -> bool:

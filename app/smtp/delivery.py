@@ -130,9 +130,8 @@ class _Errand:
         return Transaction(
             session,
             recipient=self._recipients[0],
+            message=self._message,
             content=self._content,
-            from_field=self._message.from_field(session.account.address),
-            needs_smtputf8=self._message.needs_smtputf8,
             on_hand_over=self._on_hand_over,
         ).run()
 

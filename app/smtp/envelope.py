@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from app.model.message import Message
 from app.model.outcome import Outcome, Stage
 from app.smtp.address import AddressUnsafe, path
+from app.smtp.content import Content
 from app.smtp.outcome import Verdict
 from app.smtp.session import SMTPSession
 
@@ -17,44 +19,56 @@ class RuledOut(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Needs:
-    """What a message asks of a server. `size` counts the octets of the data without doubled dots (RFC 1870)."""
+class Envelope:
+    """The commands before the data, each with its stage, and what belongs to them.
 
+    `size` counts the octets of the data, the `From` field included, without doubled dots (RFC 1870 section 3).
+    """
+
+    commands: list[tuple[Stage, bytes]]
+    from_field: bytes
     size: int
-    is_ascii: bool
-    smtputf8: bool
 
 
-def envelope(session: SMTPSession, recipient: str, needs: Needs) -> list[tuple[Stage, bytes]]:
-    """The commands before the data, each with its stage. Raises RuledOut."""
-    parameters = _mail_parameters(session, needs)
+def envelope(session: SMTPSession, recipient: str, message: Message, content: Content) -> Envelope:
+    """The envelope of a message for one recipient, from the session's account. Raises RuledOut."""
+    address = session.account.address
     try:
-        mail = b"MAIL FROM:%b%b\r\n" % (path(session.account.address), parameters)
+        sender_path = path(address)
     except AddressUnsafe as error:
         raise _ruled_out(f"the sender is {error}") from error
     try:
-        rcpt = b"RCPT TO:%b\r\n" % path(recipient)
+        recipient_path = path(recipient)
     except AddressUnsafe as error:
         detail = f"the recipient is {error}"
         raise RuledOut(Verdict(Outcome.RECIPIENT_REFUSED, Stage.RCPT, detail=detail)) from error
-    commands = [(Stage.MAIL, mail), (Stage.RCPT, rcpt)]
-    return [(Stage.MAIL, b"RSET\r\n"), *commands] if session.needs_reset else commands
+    from_field = message.from_field(address)
+    size = len(from_field) + content.size
+    needs_smtputf8 = message.needs_smtputf8 or not f"{address}{recipient}".isascii()
+    parameters = _mail_parameters(session, size, is_ascii=content.is_ascii, needs_smtputf8=needs_smtputf8)
+    commands = [
+        (Stage.MAIL, b"MAIL FROM:%b%b\r\n" % (sender_path, parameters)),
+        (Stage.RCPT, b"RCPT TO:%b\r\n" % recipient_path),
+    ]
+    if session.needs_reset:
+        commands.insert(0, (Stage.MAIL, b"RSET\r\n"))
+    return Envelope(commands=commands, from_field=from_field, size=size)
 
 
-def _mail_parameters(session: SMTPSession, needs: Needs) -> bytes:
+def _mail_parameters(session: SMTPSession, size: int, *, is_ascii: bool, needs_smtputf8: bool) -> bytes:
     """SIZE (RFC 1870), BODY (RFC 6152) and SMTPUTF8 (RFC 6531), where announced and needed."""
     parameters = b""
     size_limit = session.announced("size")
     if size_limit is not None:
         # No number, or 0, announces no limit.
-        if size_limit.isdecimal() and 0 < int(size_limit) < needs.size:
-            raise _ruled_out(f"the message has {needs.size} octets, the server takes {size_limit}")
-        parameters += b" SIZE=%d" % needs.size
-    if needs.smtputf8 or not needs.is_ascii:
+        if size_limit.isdecimal() and 0 < int(size_limit) < size:
+            raise _ruled_out(f"the message has {size} octets, the server takes {size_limit}")
+        parameters += b" SIZE=%d" % size
+    if needs_smtputf8 or not is_ascii:
         if session.announced("8bitmime") is None:
             raise _ruled_out("the message is not ASCII and the server does not offer 8BITMIME")
         parameters += b" BODY=8BITMIME"
-    if needs.smtputf8:
+    if needs_smtputf8:
         if session.announced("smtputf8") is None:
             raise _ruled_out("an address is not ASCII and the server does not offer SMTPUTF8")
         parameters += b" SMTPUTF8"

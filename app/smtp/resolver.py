@@ -34,7 +34,7 @@ class Resolver:
 
     def resolve(self, host: str, port: int, deadline: float) -> tuple[Address, ...]:
         """All addresses of a host, in the system's order. Raises OSError, of which TimeoutError is one."""
-        with contextlib.suppress(socket.gaierror):
+        with contextlib.suppress(socket.gaierror, UnicodeError):
             return _look_up(host, port, socket.AI_NUMERICHOST)
         key = (host, port)
         with self._lock:

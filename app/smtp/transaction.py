@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from time import monotonic
 
+from app.model.message import Message
 from app.model.outcome import Stage
 from app.smtp.content import Content
-from app.smtp.envelope import Needs, RuledOut, envelope
+from app.smtp.envelope import RuledOut, envelope
 from app.smtp.failure import SessionFailed
 from app.smtp.outcome import Verdict, judge, judge_failure
 from app.smtp.reply import Reply
@@ -38,27 +39,20 @@ class Transaction:
         session: SMTPSession,
         *,
         recipient: str,
+        message: Message,
         content: Content,
-        from_field: bytes,
-        needs_smtputf8: bool,
         on_hand_over: Callable[[], None],
     ) -> None:
         self._session = session
         self._recipient = recipient
+        self._message = message
         self._content = content
-        self._from_field = from_field
-        self._needs = Needs(
-            size=len(from_field) + content.size,
-            is_ascii=content.is_ascii,
-            smtputf8=needs_smtputf8 or not f"{session.account.address}{recipient}".isascii(),
-        )
         self._on_hand_over = on_hand_over
-        self._commands: list[tuple[Stage, bytes]] = []
 
     def run(self) -> Verdict:
         """The verdict. Raises only what `on_hand_over` raises."""
         try:
-            self._commands = envelope(self._session, self._recipient, self._needs)
+            self._envelope = envelope(self._session, self._recipient, self._message, self._content)
             return self._converse()
         except RuledOut as ruled_out:
             return ruled_out.verdict
@@ -74,7 +68,7 @@ class Transaction:
             return self._envelope_by_command() or (self._by_bdat() if is_chunking else self._by_data())
         if not is_chunking:
             return self._envelope_and_data() or self._behind_data()
-        if self._needs.size <= ONE_WRITE_LIMIT and monotonic() - session.last_used_at <= IDLE_LIMIT_S:
+        if self._envelope.size <= ONE_WRITE_LIMIT and monotonic() - session.last_used_at <= IDLE_LIMIT_S:
             return self._in_one_write()
         return self._envelope_in_one_write() or self._by_bdat()
 
@@ -82,8 +76,10 @@ class Transaction:
 
     def _in_one_write(self) -> Verdict:
         session = self._session
-        commands = b"".join([*(command for _, command in self._commands), b"BDAT %d LAST\r\n" % self._needs.size])
-        everything = self._content.whole(commands, self._from_field)
+        commands = b"".join(
+            [*(command for _, command in self._envelope.commands), b"BDAT %d LAST\r\n" % self._envelope.size]
+        )
+        everything = self._content.whole(commands, self._envelope.from_field)
         self._on_hand_over()
         session.begin(Stage.MESSAGE, self._data_timeout_s())
         self._write_envelope(everything)
@@ -92,7 +88,7 @@ class Transaction:
         replies: list[Reply] = []
         failure: SessionFailed | None = None
         try:
-            for _ in range(len(self._commands) + 1):
+            for _ in range(len(self._envelope.commands) + 1):
                 replies.append(session.read_reply())
         except SessionFailed as broken_off:
             failure = broken_off
@@ -101,7 +97,9 @@ class Transaction:
     def _judge_together(self, replies: list[Reply], failure: SessionFailed | None) -> Verdict:
         """The verdict of the replies to the envelope and to BDAT LAST, of which `failure` may have cut off the end."""
         refusal = self._first_refusal(replies)
-        has_recipient = len(replies) >= len(self._commands) and replies[len(self._commands) - 1].is_positive
+        has_recipient = (
+            len(replies) >= len(self._envelope.commands) and replies[len(self._envelope.commands) - 1].is_positive
+        )
         if failure is not None:
             # Without a recipient the data go nowhere; with one, or without an answer about it, they may have arrived.
             return judge_failure(failure, handed_over=True) if refusal is None or has_recipient else refusal
@@ -114,7 +112,7 @@ class Transaction:
     # The envelope before the message.
 
     def _envelope_by_command(self) -> Verdict | None:
-        for stage, command in self._commands:
+        for stage, command in self._envelope.commands:
             self._session.begin(stage)
             self._write_envelope(command)
             reply = self._session.read_reply()
@@ -125,7 +123,7 @@ class Transaction:
 
     def _envelope_in_one_write(self) -> Verdict | None:
         self._session.begin(Stage.MAIL)
-        self._write_envelope(b"".join(command for _, command in self._commands))
+        self._write_envelope(b"".join(command for _, command in self._envelope.commands))
         refusal, _ = self._read_envelope()
         self._session.in_step = True
         return refusal
@@ -133,7 +131,7 @@ class Transaction:
     def _envelope_and_data(self) -> Verdict | None:
         session = self._session
         session.begin(Stage.MAIL)
-        self._write_envelope(b"".join([*(command for _, command in self._commands), b"DATA\r\n"]))
+        self._write_envelope(b"".join([*(command for _, command in self._envelope.commands), b"DATA\r\n"]))
         refusal, has_recipient = self._read_envelope()
         session.begin(Stage.DATA)
         if refusal is None:
@@ -165,7 +163,7 @@ class Transaction:
         """The first refusal, and whether RCPT was accepted. A session that breaks off behind a refusal is no matter."""
         replies: list[Reply] = []
         try:
-            for stage, _ in self._commands:
+            for stage, _ in self._envelope.commands:
                 self._session.begin(stage)
                 replies.append(self._session.read_reply())
         except SessionFailed:
@@ -175,7 +173,7 @@ class Transaction:
         return self._first_refusal(replies), bool(replies) and replies[-1].is_positive
 
     def _first_refusal(self, replies: list[Reply]) -> Verdict | None:
-        for (stage, _), reply in zip(self._commands, replies, strict=False):
+        for (stage, _), reply in zip(self._envelope.commands, replies, strict=False):
             if not reply.is_positive:
                 return judge(stage, reply)
         return None
@@ -183,8 +181,8 @@ class Transaction:
     # The message behind an accepted envelope.
 
     def _by_bdat(self) -> Verdict:
-        header = b"BDAT %d LAST\r\n" % self._needs.size
-        return self._hand_over(self._content.blocks(header, self._from_field))
+        header = b"BDAT %d LAST\r\n" % self._envelope.size
+        return self._hand_over(self._content.blocks(header, self._envelope.from_field))
 
     def _by_data(self) -> Verdict:
         self._session.begin(Stage.DATA)
@@ -199,7 +197,7 @@ class Transaction:
         return judge(Stage.DATA, reply)
 
     def _behind_data(self) -> Verdict:
-        return self._hand_over(self._content.stuffed_blocks(self._from_field))
+        return self._hand_over(self._content.stuffed_blocks(self._envelope.from_field))
 
     def _hand_over(self, blocks: Iterable[bytes | memoryview]) -> Verdict:
         session = self._session
@@ -222,4 +220,4 @@ class Transaction:
         return judge(Stage.MESSAGE, reply)
 
     def _data_timeout_s(self) -> float:
-        return self._session.configuration.timeout_s + self._needs.size / BYTES_PER_SECOND
+        return self._session.configuration.timeout_s + self._envelope.size / BYTES_PER_SECOND

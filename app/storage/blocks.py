@@ -7,7 +7,7 @@ takes it back; running processes look for the latter.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, bindparam, exists, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, update
 
 from app.storage.tables import blocks
 
@@ -64,6 +64,11 @@ def lifted_since(connection: Connection, *, since_ms: int, now_ms: int) -> list[
     """What was lifted from a moment on, without clients who have been blocked again since."""
     rows = connection.execute(_LIFTED_SINCE, {"since_ms": since_ms, "now_ms": now_ms})
     return [Lift(block_id=block_id, client=client, lifted_at=lifted_at) for block_id, client, lifted_at in rows]
+
+
+def prune(connection: Connection, *, older_than_ms: int) -> int:
+    """Delete blocks that ended before a moment; the number of deleted rows."""
+    return connection.execute(delete(blocks).where(blocks.c.blocked_until < older_than_ms)).rowcount
 
 
 _NOW = bindparam("now_ms", type_=blocks.c.blocked_until.type)

@@ -23,6 +23,9 @@ Result = TypeVar("Result")
 BUSY_TIMEOUT_S = 5
 """How long a request waits for a database that is locked or away before it is told so."""
 
+_TRANSACTION_CONFLICTS = ("40001", "40P01")
+"""PostgreSQL's serialization failure and deadlock: two processes met in the same rows, and one has to try again."""
+
 
 @dataclass(slots=True)
 class _Job(Generic[Result]):
@@ -125,8 +128,11 @@ class Database:
 
 def _is_outage(error: Exception) -> bool:
     """True when the database itself is away, locked or full, so that trying each job alone would only wait again."""
-    if isinstance(error, DBAPIError) and error.connection_invalidated:
-        return True
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated:
+            return True
+        if getattr(error.orig, "sqlstate", None) in _TRANSACTION_CONFLICTS:
+            return False
     return isinstance(error, OperationalError | PoolTimeoutError)
 
 

@@ -3,10 +3,10 @@
 The only place, with the surfaces, that knows HTTP statuses.
 """
 
-import logging
 import math
 from typing import Any
 
+import structlog
 from flask import Flask, Response, current_app, g, jsonify
 from werkzeug.exceptions import HTTPException
 
@@ -14,7 +14,7 @@ from app import errors
 from app.guards.cooldown import wait_sentence
 from app.web.door import ClientBlocked, ClientThrottled, VersionMissing, VersionUnsupported
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 RECORD_RETRY_AFTER_S = 5
 """When a client may try again after the database did not take the record."""
@@ -67,7 +67,7 @@ def not_found(message: str) -> Response:
 
 
 def _record_unavailable(error: errors.RecordUnavailable) -> Response:
-    log.error("record unavailable: %s", error.__cause__ or error)
+    log.error("record unavailable", cause=str(error.__cause__ or error))
     response = problem(503, "Service unavailable", "The request could not be recorded, so nothing was sent.")
     response.headers["Retry-After"] = str(RECORD_RETRY_AFTER_S)
     return response
@@ -143,7 +143,7 @@ def _http(error: HTTPException) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     original = getattr(error, "original_exception", None) or error
-    log.error("unexpected error", exc_info=original, extra={"trace_id": g.get("request_id")})
+    log.error("unexpected error", exc_info=original)
     response = jsonify(_UNEXPECTED)
     response.status_code = 500
     return response

@@ -7,6 +7,7 @@ import re
 from secrets import token_hex
 from urllib.parse import urlsplit
 
+import structlog
 from flask import Flask, Response, current_app, g, request
 
 from app.settings import Settings
@@ -31,6 +32,8 @@ def register(app: Flask, settings: Settings) -> None:
     def open_request() -> Response | None:
         named = request.headers.get("X-Request-ID", "")
         g.request_id = named if _REQUEST_ID.fullmatch(named) else token_hex(8)
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(trace_id=g.request_id)
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             # A preflight asks before the real request; it names no version and counts against no budget.
             g.is_preflight = True

@@ -4,7 +4,6 @@ A view never hears of versions: it is registered under `/api/v1/...` (or `/api/v
 which versions a resource has. Spec: email-api, section 1.
 """
 
-import logging
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,13 +11,14 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
+import structlog
 from flask import request
 from werkzeug.routing import Rule
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 _ENVIRON_KEY = "letterbox.api_call"
 _VERSION = re.compile(r"(0|[1-9]\d{0,3})(?:\.(0|[1-9]\d{0,3}))?")

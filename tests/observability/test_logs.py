@@ -8,12 +8,10 @@ from typing import Any
 
 import pytest
 import structlog
-from granian.log import LogLevels
-from granian.log import configure_logging as configure_granian
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.observability.logs import GRANIAN_LOGGING, configure_logging
+from app.observability.logs import configure_logging
 
 CANARY = "canary-3f9a1c"
 LIBRARIES = ["alembic.runtime.migration", "_granian", "mail.log", "limits", "flask.app"]
@@ -181,13 +179,18 @@ def test_a_second_call_changes_format_and_level_and_doubles_nothing(written: Rea
     assert only_event(written())["event"] == "after"
 
 
-def test_granian_writes_through_the_same_formatter(written: Read) -> None:
+def test_a_traceback_can_be_asked_for_at_any_level(written: Read) -> None:
     configure_logging(format="json", level="info")
-    configure_granian(LogLevels.info, GRANIAN_LOGGING)
 
-    logging.getLogger("_granian").info("Listening at: http://127.0.0.1:8000")
+    try:
+        raise ValueError("why")
+    except ValueError:
+        log.info("went on", exc_info=True)
+    log.info("nothing was raised", exc_info=True)
 
-    assert only_event(written())["logger"] == "_granian"
+    first, second = written().splitlines()
+    assert json.loads(first)["exception"].endswith("ValueError: why")
+    assert "exception" not in json.loads(second)
 
 
 def test_what_was_formatted_wrongly_is_still_an_event(written: Read) -> None:

@@ -33,6 +33,7 @@ def test_nothing_set_gives_the_documented_defaults() -> None:
         ("VAR_DIR", "~/var", lambda s: s.var_dir == Path.home() / "var"),
         ("DATABASE_URL", "sqlite:///a.db", lambda s: s.database_url == f"sqlite:///{PROJECT_ROOT / 'a.db'}"),
         ("DATABASE_URL", "sqlite:////tmp/a.db", lambda s: s.database_url == "sqlite:////tmp/a.db"),
+        ("DATABASE_URL", "sqlite:///file:a?uri=true", lambda s: s.database_url == "sqlite:///file:a?uri=true"),
         ("DATABASE_URL", "postgresql+psycopg://u:p@h/d", lambda s: s.database_url == "postgresql+psycopg://u:p@h/d"),
         ("RATE_LIMIT_STORAGE_URI", "redis://:p@h:6379/1", lambda s: s.guards.storage_uri == "redis://:p@h:6379/1"),
         ("RATE_LIMIT", "5 per 10 seconds", lambda s: s.guards.rate_limit == "5 per 10 seconds"),
@@ -107,6 +108,23 @@ def test_a_bad_value_names_its_variable_and_what_is_expected(name: str, text: st
     assert problem.startswith(f"{name}: found ")
     assert expected in problem
     assert problem.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "remedy"),
+    [
+        ("DATABASE_URL", "postgresql+psycopg://localhost/letterbox", "pip install 'letterbox[postgresql]'"),
+        ("RATE_LIMIT_STORAGE_URI", "redis://localhost", "pip install 'letterbox[redis]'"),
+    ],
+)
+def test_a_driver_that_is_not_installed_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, text: str, remedy: str
+) -> None:
+    monkeypatch.setattr("app.settings.network.find_spec", lambda name: None)
+
+    (problem,) = problems(**{name: text})
+
+    assert remedy in problem
 
 
 def test_every_problem_is_told_at_once() -> None:

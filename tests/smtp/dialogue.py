@@ -237,6 +237,7 @@ class Dialogue:
                 self.server.is_over.wait(30)
                 raise Over
             case Drip():
+                self.flush()
                 while not self.server.is_over.wait(deed.interval_s):
                     for byte in deed.data:
                         self.socket.sendall(bytes([byte]))

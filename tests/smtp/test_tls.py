@@ -70,7 +70,7 @@ def test_a_certificate_that_proves_nothing_ends_the_attempt(
     (attempt,) = delivery.attempts
     assert (attempt.outcome, attempt.stage, attempt.code) == (Outcome.SERVER_AT_FAULT, Stage.TLS, None)
     assert detail in attempt.detail
-    assert not any("AUTH PLAIN" in line or "MAIL" in line for line in server.transcripts[0])
+    assert not any(line.startswith(("C: AUTH", "C: MAIL")) for line in server.transcripts[0])
 
 
 def test_a_missing_authority_file_ends_the_attempt(send: Send) -> None:
@@ -83,7 +83,7 @@ def test_starttls_that_was_stripped_is_not_replaced_by_clear_text(send: Send) ->
     with SMTPServer() as server:
         delivery = send(server.configuration(security=Security.STARTTLS))
     assert (delivery.outcome, delivery.attempts[0].stage) == (Outcome.SERVER_AT_FAULT, Stage.TLS)
-    assert not any("MAIL" in line for line in server.transcripts[0])
+    assert not any("C: MAIL" in line for line in server.transcripts[0])
 
 
 @pytest.mark.parametrize("reply", ["454 4.7.0 not now", "501 5.5.4 no", "421 4.3.2 closing"])
@@ -92,7 +92,7 @@ def test_refused_starttls_is_not_replaced_by_clear_text(reply: str, send: Send) 
         delivery = send(server.configuration())
     (attempt,) = delivery.attempts
     assert (attempt.outcome, attempt.stage, attempt.code) == (Outcome.SERVER_AT_FAULT, Stage.TLS, int(reply[:3]))
-    assert not any("MAIL" in line for line in server.transcripts[0])
+    assert not any("C: MAIL" in line for line in server.transcripts[0])
 
 
 def test_words_before_the_handshake_are_not_taken_for_encrypted_ones(send: Send) -> None:

@@ -28,7 +28,8 @@ def _put(connection: Connection, name: str) -> None:
 
 
 def _count(database: Database) -> int:
-    return database.read(lambda connection: connection.execute(text("SELECT count(*) FROM service_state")).scalar_one())
+    statement = text("SELECT count(*) FROM service_state")
+    return int(database.read(lambda connection: connection.execute(statement).scalar_one()))
 
 
 def test_writes_of_many_threads_are_all_committed(database: Database) -> None:

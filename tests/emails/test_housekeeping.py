@@ -1,0 +1,157 @@
+"""What happens without a caller: crashes, a database that comes back, pruning, the monthly test message."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from app.emails import housekeeping
+from app.emails.housekeeping import Housekeeper
+from app.emails.office import Office
+from app.errors import RecordUnavailable
+from app.model.email import Email, Phase, Status
+from app.storage import emails
+from app.storage.times import to_ms
+from tests.conftest import MakeService, Service, valid_request
+
+
+class Clock:
+    """A clock that tests set."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 1, 7, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def _office(service: Service) -> Office:
+    office: Office = service.app.extensions["letterbox"]
+    return office
+
+
+def _leave(office: Office, *, is_handed_over: bool) -> str:
+    """A row as a process leaves it that dies while it sends."""
+    now_ms = to_ms(office.clock())
+    email = Email(
+        id=emails.new_id(),
+        status=Status.SENDING,
+        phase=Phase.RECORDED,
+        requested_smtp_id=1,
+        is_test=False,
+        created_at=office.clock(),
+        reception_email="office@example.com",
+        sender="anna@example.com",
+    )
+    office.database.write(lambda connection: emails.add(connection, email, lease_until_ms=now_ms + 60_000))
+    if is_handed_over:
+        office.database.write(
+            lambda connection: emails.mark_handed_over(connection, email.id, lease_until_ms=now_ms + 60_000)
+        )
+    return email.id
+
+
+def test_a_row_whose_process_died_tells_the_truth_within_its_lease(make_service: MakeService) -> None:
+    clock = Clock()
+    service = make_service(clock=clock)
+    office = _office(service)
+    recorded, handed_over = (_leave(office, is_handed_over=handed_over) for handed_over in (False, True))
+
+    def statuses() -> list[str]:
+        answers = [service.client.get(f"/api/v1/emails/{email_id}").json for email_id in (recorded, handed_over)]
+        return [answer["status"] for answer in answers if answer is not None]
+
+    clock.now += timedelta(seconds=59)
+    housekeeping.settle_abandoned(office)
+    assert statuses() == ["Sending", "Sending"]
+    clock.now += timedelta(seconds=2)
+    housekeeping.settle_abandoned(office)
+    assert statuses() == ["Failed", "Uncertain"]
+
+
+def test_a_row_that_was_given_up_is_not_handed_over_any_more(make_service: MakeService) -> None:
+    clock = Clock()
+    office = _office(make_service(clock=clock))
+    email_id = _leave(office, is_handed_over=False)
+    clock.now += timedelta(seconds=61)
+    housekeeping.settle_abandoned(office)
+    assert not office.database.write(
+        lambda connection: emails.mark_handed_over(connection, email_id, lease_until_ms=to_ms(clock.now))
+    )
+
+
+def test_an_outcome_that_could_not_be_written_is_answered_and_written_later(
+    make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = make_service()
+    office = _office(service)
+    settle = emails.settle
+    is_down = True
+
+    def settle_unless_down(*args: object) -> None:
+        if is_down:
+            raise RecordUnavailable("the disk is full")
+        settle(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(emails, "settle", settle_unless_down)
+    answer = service.post()
+    assert answer.status_code == 201
+    record = service.client.get(answer.headers["Location"]).json
+    assert record is not None
+    assert record["status"] == "Sending"
+    office.write_kept_outcomes()
+    assert len(office.unwritten) == 1
+    is_down = False
+    office.write_kept_outcomes()
+    record = service.client.get(answer.headers["Location"]).json
+    assert record is not None
+    assert record["status"] == "Sent"
+
+
+def test_pruning_forgets_what_the_retention_settings_say(make_service: MakeService) -> None:
+    clock = Clock()
+    service = make_service(clock=clock, email_retention_days=30, cooldown_retention_days=60)
+    body = valid_request()
+    old = service.post(json=body)
+    clock.now += timedelta(days=29)
+    young = service.post()
+    assert housekeeping.prune(_office(service)) == housekeeping.Pruned(emails=0, cooldowns=0, blocks=0)
+    clock.now += timedelta(days=2)
+    assert housekeeping.prune(_office(service)) == housekeeping.Pruned(emails=1, cooldowns=0, blocks=0)
+    assert service.client.get(old.headers["Location"]).status_code == 404
+    assert service.client.get(young.headers["Location"]).status_code == 200
+    clock.now += timedelta(days=30)
+    assert housekeeping.prune(_office(service)).cooldowns == 1
+
+
+def test_the_monthly_message_is_sent_once_per_deployment(make_service: MakeService) -> None:
+    clock = Clock()
+    services = [make_service(clock=clock, monthly_test_email=True) for _ in range(2)]
+    keepers = [Housekeeper(_office(service), clock) for service in services]
+
+    def sent() -> int:
+        for keeper in keepers:
+            keeper.perform_due()
+        return len(services[0].inbox.list())
+
+    assert sent() == 1
+    assert services[0].newest()["Subject"].startswith("Monthly test message - [")
+    clock.now += timedelta(days=29)
+    assert sent() == 1
+    clock.now += timedelta(days=1, hours=1)
+    assert sent() == 2
+
+
+def test_a_duty_that_fails_stops_no_other(make_service: MakeService, caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    office = _office(make_service(clock=clock))
+    keeper = Housekeeper(office, clock)
+
+    def fail(_: Office) -> None:
+        raise KeyError("reason")
+
+    performed: list[str] = []
+    keeper._duties[0].perform = fail
+    keeper._duties[1].perform = lambda _: performed.append("second")
+    keeper.perform_due()
+    assert performed == ["second"]
+    assert "housekeeping failed" in caplog.text

@@ -1,0 +1,66 @@
+"""Strategies for requests that want to break out of their message, built from the rows of message-safety."""
+
+import base64
+import random
+
+from hypothesis import strategies as st
+
+from app.model.attachment import Attachment
+from app.model.email import EmailRequest, Priority
+
+FRAGMENTS = (
+    "=?utf-8?q?a=0D=0ABcc:_evil=40x.test?=",
+    "=?utf-8?b?DQpCY2M6IGV2aWxAeC50ZXN0?=",
+    "=\0?utf-8?q?=0D=0ABcc:_evil=40x.test?\u202e=",
+    "=?", "?=", "==??", "=", "?",
+    "\r\nBcc: evil@x.test", "\r\n\r\n<b>", "\n.\n", "\r.\r", "\r\n.\r\n", "\n.\r\n", "\r\n.\n", "\r.\n",
+    "\r", "\n", "\0", "\x0b", "\x0c", "\x1c", "\x7f", "\x85", "\x9f", "\u2028", "\u2029", "\t",
+    "\u202e", "\u2066", "\u200f", "\u061c", "\ud800", "\udfff", "\ufeff", "\u200b", "\xa0", "\u3000",
+    ",", ";", ":", "<evil@x.test>", "evil@x.test, ", '"', '\\', "\\\"", "'", "(comment)", "[", "@", "%", "*0*=", "''",
+    '"Eve, <eve@x.test>, ', " ", "  ", "   ", ".", "..", "From ", "--", "--=_mixed_", "--=_alternative_",
+    "Content-Type: text/html", "boundary=x",
+    "a" * 77, "b" * 80, "c" * 1000, "日本語" * 30, "😀" * 40, "e\u0301", "ß", "Ω", "مرحبا", "שלום", "✉️",
+    "{Email}", "{Username}", "{Message}", "{key}", "{7*7}", "{Email.__class__}", "{{config}}", "%(Email)s", "{", "}",
+    "{{Message}}", "{ Email }", "{email}", "\\g<0>", "\\1",
+    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "javascript:alert(1)", "<a href='{key}'>", "</a>",
+    "&amp;", "&", "<", ">", "<!--", "-->", "<b>", "</b>", "<p>", "<table>", "<td>", "<style>", "<svg>",
+)  # fmt: skip
+
+texts = st.lists(st.one_of(st.sampled_from(FRAGMENTS), st.text(max_size=12)), max_size=8).map("".join)
+"""Any text, with a liking for the dangerous."""
+
+ascii_addresses = st.sampled_from(
+    ["ada@example.com", "o'neil+tag@mail.example.org", "{Email}@x.test", "a=b/c@x-y.test"]
+)
+addresses = st.one_of(
+    ascii_addresses,
+    st.sampled_from(["ada@bücher.example", "jörg@example.com", "用户@例え.jp", "x" * 64 + "@" + "y" * 60 + ".example"]),
+)
+
+# Around the border of the pieces that base64 is wrapped in; cut from one text, because drawing octets takes long.
+LARGE = st.integers(29_170, 29_200).map(lambda length: random.Random(0).randbytes(length))
+
+attachments = st.builds(
+    lambda name, content_type, content: Attachment(name, content_type, base64.b64encode(content), len(content)),
+    name=texts,
+    content_type=st.sampled_from(
+        ["application/pdf", "text/plain", "image/svg+xml", "message/rfc822", "multipart/mixed"]
+    ),
+    content=st.one_of(st.binary(max_size=200), LARGE, st.just(b"\r\n.\r\n" * 20)),
+)
+
+requests = st.builds(
+    EmailRequest,
+    email=addresses,
+    username=texts,
+    message=texts,
+    custom_fields=st.dictionaries(
+        st.one_of(st.sampled_from(["key", "Email", "Message", "7*7", "config", "Subject"]), texts), texts, max_size=3
+    ),
+    template=st.sampled_from([None, None, None, "Default", "Modern", "Minimal", "Professional", "Alert"]),
+    body_template=st.one_of(st.none(), st.just("{Message}"), texts),
+    subject_template=st.one_of(st.none(), st.just(""), st.just("{Username}{key}"), texts),
+    is_html=st.booleans(),
+    priority=st.sampled_from(Priority),
+    attachments=st.lists(attachments, max_size=3).map(tuple),
+)

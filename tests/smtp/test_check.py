@@ -1,0 +1,127 @@
+"""What an operator is told about a configuration."""
+
+import socket
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.model.smtp import Account, Security
+from app.smtp.check import CheckStep, check
+from tests.smtp.certificates import Authority
+from tests.smtp_server import Drop, Hang, SMTPServer, authority
+
+
+def last(steps: tuple[CheckStep, ...]) -> CheckStep:
+    """The failed step; those before it have succeeded."""
+    *before, failed = steps
+    assert all(step.success and not step.remedy for step in before)
+    assert not failed.success
+    assert failed.detail
+    return failed
+
+
+@pytest.mark.parametrize(("is_implicit", "is_starttls"), [(True, False), (False, True), (False, False)])
+def test_a_working_configuration_shows_five_steps(is_implicit: bool, is_starttls: bool) -> None:
+    with SMTPServer(tls=is_implicit, starttls=is_starttls, credentials=("user", "secret")) as server:
+        steps = check(server.configuration(host="localhost"))
+    assert [(step.name, step.success, step.remedy) for step in steps] == [
+        (name, True, "") for name in ("dns", "tcp", "tls", "ehlo", "auth")
+    ]
+    dns, tcp, tls, ehlo, auth = steps
+    assert "127.0.0.1" in dns.detail
+    assert tcp.detail == f"127.0.0.1 port {server.port}"
+    if is_implicit or is_starttls:
+        assert tls.detail.startswith("TLSv1.")
+        assert "localhost" in tls.detail
+        assert "valid until" in tls.detail
+    else:
+        assert "clear text" in tls.detail
+    assert "CHUNKING" in ehlo.detail
+    assert "SIZE 33554432" in ehlo.detail
+    assert auth.detail == "signed in as user"
+    assert server.transcripts[0][-2:] == ["C: QUIT", "S: 221 2.0.0 bye"]
+    assert not any("C: MAIL" in line for line in server.transcripts[0])
+
+
+def test_without_a_password_nothing_is_signed_in() -> None:
+    with SMTPServer() as server:
+        assert check(server.configuration())[-1].detail == "no sign-in configured"
+
+
+def test_the_test_account_is_checked_on_request() -> None:
+    with SMTPServer(tls=True, credentials=("user", "secret")) as server:
+        wrong = Account("sender@example.com", "user", "wrong")
+        configuration = server.configuration(test_account=wrong)
+        assert check(configuration)[-1].success
+        assert last(check(configuration, is_test=True)).name == "auth"
+        missing = last(check(server.configuration(index=3, test_account=None), is_test=True))
+    assert missing.name == "auth"
+    assert "SMTP_3_PASSWORD_TEST" in missing.remedy
+
+
+@pytest.mark.parametrize(
+    ("server_options", "changes", "name", "detail", "remedy"),
+    [
+        ({}, {"host": "does-not-exist.invalid"}, "dns", "", "typing error"),
+        ({}, {"port": 1}, "tcp", "refused", "465 and 587"),
+        ({}, {"security": Security.TLS}, "tls", "", "starttls"),
+        ({}, {"security": Security.STARTTLS}, "tls", "does not offer STARTTLS", "465"),
+        ({"tls": True}, {"ca_file": "/nowhere.pem"}, "tls", "No such file", "CAFile"),
+        ({"tls": True}, {"security": Security.NONE, "timeout_s": 0.3}, "ehlo", "no answer", '"Security": "tls"'),
+        ({"faults": {"GREETING": "554 5.7.1 blocked"}}, {}, "ehlo", "554 5.7.1", "block list"),
+        ({"tls": True, "faults": {"GREETING": Hang()}}, {"timeout_s": 0.5}, "ehlo", "no answer", "says nothing"),
+        ({"faults": {"EHLO": Drop()}}, {}, "ehlo", "closed", "Host and Port"),
+        ({"tls": True, "faults": {"TLS": Drop()}}, {}, "tls", "", "465"),
+        (
+            {"tls": True, "credentials": ("user", "x"), "faults": {"AUTH": "535 5.7.8 no"}},
+            {},
+            "auth",
+            "535",
+            "app password",
+        ),
+        ({"tls": True, "credentials": ("user", "x"), "faults": {"AUTH": "454 4.7.0 no"}}, {}, "auth", "454", "later"),
+        ({"tls": True, "credentials": ("user", "x"), "mechanisms": "GSSAPI"}, {}, "auth", "GSSAPI", '"Auth": "none"'),
+    ],
+)
+def test_the_first_step_that_fails_is_explained(
+    server_options: dict[str, Any], changes: dict[str, Any], name: str, detail: str, remedy: str
+) -> None:
+    with SMTPServer(**server_options) as server:
+        failed = last(check(server.configuration(index=4, **changes)))
+    assert failed.name == name
+    assert detail in failed.detail
+    assert remedy in failed.remedy
+
+
+@pytest.mark.parametrize(
+    ("issuer", "names", "lifetime", "remedy"),
+    [
+        (authority(), ["mail.example.com"], timedelta(days=1), "Set Host to the name"),
+        (authority(), ["127.0.0.1"], timedelta(days=-1), "out of date"),
+        (Authority(), ["127.0.0.1"], timedelta(days=1), "Set CAFile"),
+    ],
+    ids=["other name", "expired", "unknown authority"],
+)
+def test_a_certificate_that_is_not_accepted_is_explained(
+    issuer: Authority, names: list[str], lifetime: timedelta, remedy: str
+) -> None:
+    context = issuer.server_context(*names, not_after=datetime.now(UTC) + lifetime)
+    with SMTPServer(tls=True, context=context) as server:
+        failed = last(check(server.configuration()))
+    assert failed.name == "tls"
+    assert failed.detail.startswith("certificate not accepted")
+    assert remedy in failed.remedy
+
+
+def test_a_blocked_port_is_explained() -> None:
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        with SMTPServer() as server:
+            failed = last(check(server.configuration(port=listener.getsockname()[1], timeout_s=0.2)))
+    assert failed.name == "tcp"
+    assert "firewall" in failed.remedy
