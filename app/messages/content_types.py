@@ -85,4 +85,5 @@ def checked_content_type(value: str) -> str:
 
 def guessed_content_type(file_name: str) -> str:
     """The content type that the last extension of `file_name` stands for, or `UNKNOWN`."""
-    return _BY_EXTENSION.get(file_name.rpartition(".")[2].lower(), UNKNOWN)
+    _, dot, extension = file_name.rpartition(".")
+    return _BY_EXTENSION.get(extension.lower(), UNKNOWN) if dot else UNKNOWN

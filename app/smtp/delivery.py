@@ -194,5 +194,9 @@ _OUT_OF_TIME = Verdict(
 
 
 def _is_stale(session: SMTPSession, verdict: Verdict) -> bool:
-    """Whether a session that was lent before turned out dead, with nothing handed over: dropped, silent, or 421."""
-    return verdict.outcome is Outcome.SERVER_AT_FAULT and verdict.code in (None, CLOSING) and not session.is_reusable
+    """Whether a session that was lent before turned out dead, with nothing handed over: dropped, silent, or 421.
+
+    A 421 to the whole message is an answer about it, so it counts as an attempt.
+    """
+    is_given_up = verdict.code is None or (verdict.code == CLOSING and verdict.stage is not Stage.MESSAGE)
+    return verdict.outcome is Outcome.SERVER_AT_FAULT and is_given_up and not session.is_reusable

@@ -6,7 +6,7 @@ from typing import Any, Never, cast
 from flask import Request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 from webargs.flaskparser import FlaskParser
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from app.errors import RequestInvalid
 from app.web.strict_json import JSONInvalid, parse_object
@@ -62,7 +62,7 @@ class ArgumentsParser(FlaskParser):
         if req.mimetype != "application/json" or req.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
             raise UnsupportedMediaType("The request body must be application/json in UTF-8.")
         try:
-            return parse_object(req.get_data(cache=False))
+            return parse_object(_body(req))
         except JSONInvalid as error:
             raise RequestInvalid({WHOLE_BODY: [str(error)]}) from error
 
@@ -75,6 +75,14 @@ class ArgumentsParser(FlaskParser):
             for name, sentence in _flatten(messages):
                 errors.setdefault(name or WHOLE_BODY, []).append(sentence)
         raise RequestInvalid(errors) from error
+
+
+def _body(req: Request) -> bytes:
+    body = req.get_data(cache=False)
+    # Of a chunked body werkzeug returns what the limit allows and says nothing of the rest.
+    if req.content_length is None and req.max_content_length is not None and len(body) >= req.max_content_length:
+        raise RequestEntityTooLarge
+    return body
 
 
 def _flatten(messages: Any, name: str = "") -> Iterator[tuple[str, str]]:

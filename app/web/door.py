@@ -3,8 +3,8 @@
 from flask import Flask, g, request
 from werkzeug.exceptions import NotAcceptable, NotFound
 
-from app.guards.client_address import client_key
 from app.guards.admission import Verdict
+from app.guards.client_address import client_key
 from app.guards.gate import Gate
 from app.settings import GuardSettings
 from app.web.versions import APICall, api_call

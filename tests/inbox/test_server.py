@@ -3,8 +3,10 @@
 import smtplib
 import socket
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
+from statistics import median
 
 import pytest
 
@@ -37,6 +39,21 @@ def test_pipelined_commands_are_answered_in_order(port: int, store: InboxStore) 
         codes = [line[:3] for line in stream if line[3:4] == b" "]
     assert codes == [b"220", b"250", b"250", b"250", b"354", b"250", b"221"]
     assert [summary.subject for summary in store.list()] == ["At once"]
+
+
+def test_pipelined_replies_do_not_wait_for_acknowledgements(port: int) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client, client.makefile("rb") as replies:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.sendall(b"EHLO test\r\n")
+        list(iter(replies.readline, b"250 HELP\r\n"))
+        durations_s = []
+        for _ in range(40):
+            begin = time.perf_counter()
+            client.sendall(b"NOOP\r\nNOOP\r\nNOOP\r\n")
+            for _ in range(3):
+                replies.readline()
+            durations_s.append(time.perf_counter() - begin)
+    assert median(durations_s) < 0.02
 
 
 def test_addresses_and_bytes_beyond_ascii_are_accepted(smtp: smtplib.SMTP, store: InboxStore) -> None:

@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.inbox import EmbeddedInbox, InboxStore
+from app.pages.inbox import mailbox
 from tests.pages.mail import HOSTILE, deliver
 
 OWN_ORIGIN = {"Origin": "http://localhost"}
@@ -42,6 +43,21 @@ def test_the_list_is_newest_first_with_sender_subject_and_attachments(client: Fl
     assert "Ada Lovelace" in page
     assert '2<span class="visually-hidden"> attachments</span>' in page
     assert "2 messages" in page
+
+
+@pytest.mark.parametrize(
+    ("field", "parts"),
+    [
+        ('"Ada Lovelace" <ada@example.com>', ("Ada Lovelace", "ada@example.com")),
+        ("Ada <b> Lovelace <ada@example.com>", ("Ada <b> Lovelace", "ada@example.com")),
+        ("<ada@example.com>", ("", "ada@example.com")),
+        ("ada@example.com", ("", "ada@example.com")),
+        ("a@example.com, <b@example.com> x", ("", "a@example.com, <b@example.com> x")),
+        ("", ("", "")),
+    ],
+)
+def test_a_sender_is_a_name_and_an_address(field: str, parts: tuple[str, str]) -> None:
+    assert mailbox(field) == parts
 
 
 def test_the_fragment_is_sent_again_only_when_it_changed(client: FlaskClient, store: InboxStore) -> None:

@@ -4,6 +4,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.inbox import InboxStore
+from app.pages.visitor import names_this_host
 from app.settings import Settings
 from tests.pages.conftest import make_client
 from tests.pages.mail import deliver
@@ -24,6 +25,11 @@ def test_the_inbox_is_refused_under_a_rebound_name(client: FlaskClient, store: I
         response = client.get(f"/inbox{path}", headers={"Host": host})
         assert response.status_code == 403
         assert "Private" not in response.text
+
+
+@pytest.mark.parametrize("host", ["[", "[::1", "a@[b", ":80", "", "0x7f.1", "127.1"])
+def test_what_is_no_host_is_no_name_of_this_one(host: str) -> None:
+    assert not names_this_host(host, configured="")
 
 
 def test_the_configured_host_is_one_of_these_names(store: InboxStore) -> None:

@@ -50,6 +50,6 @@ def test_with_failing_servers_the_record_of_every_message_is_true(extensions: tu
             assert arrived[str(number)] == 1
         else:
             assert arrived[str(number)] == 0
-        if delivery.outcome is Outcome.UNKNOWN:
-            assert reached[str(number)] <= len(delivery.attempts)
+        # What arrives to its end and is refused there counts, so nothing arrives more often than the record says.
+        assert reached[str(number)] <= len(delivery.attempts)
     assert {Outcome.ACCEPTED, Outcome.SERVER_AT_FAULT} <= {delivery.outcome for delivery in deliveries}

@@ -69,6 +69,15 @@ def test_a_421_to_a_message_in_one_write_is_no_acceptance_and_the_session_is_rep
     assert (server.connections, len(server.received)) == (2, 2)
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_a_421_to_the_whole_message_is_an_attempt(mode: str, send: Send) -> None:
+    with SMTPServer(MODES[mode], faults={"MESSAGE": [None, "421 4.3.2 closing"]}) as server:
+        accepted_once(send, server)
+        delivery = send(server.configuration(), server.configuration(index=2))
+    assert [attempt.code for attempt in delivery.attempts] == [421, 250]
+    assert len(server.messages) == 2
+
+
 def test_a_drop_behind_a_message_in_one_write_is_unknown_also_on_a_kept_session(send: Send) -> None:
     with SMTPServer(scripts=[{"MAIL": [None, Drop()]}]) as server:
         accepted_once(send, server)

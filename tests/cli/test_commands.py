@@ -1,0 +1,130 @@
+"""The command line as an operator uses it: results on standard output, everything else on standard error."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from app.cli import main
+from app.emails.office import Office
+from app.inbox import InboxStore
+from app.settings import load_settings
+from app.storage import blocks
+from app.storage.blocks import BlockRow
+from app.storage.schema import migrate
+from tests.smtp_server import SMTPServer, authority
+
+
+@pytest.fixture(autouse=True)
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which nothing is set but where the files are."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("SMTP_CONFIGURATIONS", "ENVIRONMENT", "DATABASE_URL"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("VAR_DIR", str(tmp_path / "var"))
+
+
+def _run(*arguments: str) -> Result:
+    result = CliRunner().invoke(main, arguments)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def _use(monkeypatch: pytest.MonkeyPatch, server: SMTPServer, password: str) -> None:
+    configuration = {
+        "Index": 1,
+        "Host": "127.0.0.1",
+        "Port": server.port,
+        "Email": "sender@example.com",
+        "CAFile": authority().ca_file,
+    }
+    monkeypatch.setenv("SMTP_CONFIGURATIONS", json.dumps([configuration]))
+    monkeypatch.setenv("SMTP_1_PASSWORD", password)
+    monkeypatch.setenv("SMTP_RECEPTION_EMAIL", "office@example.com")
+
+
+def test_send_goes_through_the_configured_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SMTPServer(starttls=True, credentials=("sender@example.com", "secret")) as server:
+        _use(monkeypatch, server, "secret")
+        arguments = ["--message", "Hello", "--template", "modern", "--to", "x@example.com", "--field", "Company=Äcme"]
+        result = _run("send", *arguments)
+    assert result.exit_code == 0
+    email_id, status = result.stdout.split()
+    assert status == "Sent"
+    (message,) = server.messages
+    assert message.parsed["X-Email-Id"] == email_id
+    assert list(message.recipients) == ["x@example.com"]
+
+
+def test_send_without_a_server_goes_to_the_embedded_inbox(tmp_path: Path) -> None:
+    for _ in range(2):  # an operator is nobody to guard against
+        assert _run("send", "--message", "Hello").stdout.split()[1] == "Sent"
+    assert len(InboxStore(tmp_path / "var" / "inbox").list()) == 2
+
+
+def test_send_says_why_it_failed_and_exits_with_1(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SMTPServer(faults={"MAIL": "550 5.7.1 not you"}) as server:
+        _use(monkeypatch, server, "secret")
+        result = _run("send", "--message", "Hello")
+    assert result.exit_code == 1
+    assert result.stdout.split()[1] == "Failed"
+    assert "SMTP_1: server-at-fault" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["send"],
+        ["send", "--message", "x", "--to", "nobody"],
+        ["send", "--message", "x", "--template", "fancy"],
+        ["send", "--message", "x", "--field", "novalue"],
+        ["blocks", "remove", "nonsense"],
+        ["unknown"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
+    result = _run(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(("password", "exit_code", "said"), [("secret", 0, "auth ok"), ("mistyped", 1, "remedy:")])
+def test_check_smtp_signs_in(monkeypatch: pytest.MonkeyPatch, password: str, exit_code: int, said: str) -> None:
+    with SMTPServer(starttls=True, credentials=("sender@example.com", "secret")) as server:
+        _use(monkeypatch, server, password)
+        result = _run("check-smtp")
+    assert result.exit_code == exit_code
+    assert said in result.stdout
+    assert "SMTP_1" in result.stdout
+    assert password not in result.output
+
+
+def test_a_bad_setting_is_named_and_exits_with_78(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ENVIRONMENT", "production")
+    monkeypatch.setenv("PORT", "http")
+    for command in (["serve"], ["check-smtp"], ["send", "--message", "x"], ["prune"]):
+        result = _run(*command)
+        assert result.exit_code == 78
+        assert "PORT" in result.stderr
+        assert "SECRET_KEY" in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+def test_blocks_are_listed_and_lifted() -> None:
+    office = Office.open(load_settings())
+    migrate(office.database)
+    row = BlockRow(client="203.0.113.7", reason="burst", blocked_at=1_700_000_000_000, blocked_until=4_000_000_000_000)
+    office.database.write(lambda connection: blocks.add(connection, [row]))
+    office.close()
+    assert "203.0.113.7\tburst\tuntil 2096" in _run("blocks", "list").stdout
+    (entry,) = json.loads(_run("blocks", "list", "--json").stdout)
+    assert entry["client"] == "203.0.113.7"
+    assert _run("blocks", "remove", "203.0.113.7").exit_code == 0
+    assert json.loads(_run("blocks", "list", "--json").stdout) == []
+    assert _run("blocks", "remove", "203.0.113.7").exit_code == 1
+
+
+def test_prune_says_what_it_deleted() -> None:
+    assert _run("prune").stdout == "emails 0\ncooldowns 0\nblocks 0\n"

@@ -1,0 +1,140 @@
+"""The service as it is run: a process of its own, HTTP over a socket, SIGTERM at the end."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import valid_request
+from tests.smtp_server import SMTPServer
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+class Running:
+    """A service that runs."""
+
+    def __init__(self, process: "subprocess.Popen[str]", port: int) -> None:
+        self.process = process
+        self.port = port
+
+    def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        is_json = isinstance(body, dict)
+        try:
+            connection.request(
+                method,
+                path,
+                json.dumps(body) if is_json else body,
+                ({"Content-Type": "application/json"} if body is not None else {}) | (headers or {}),
+            )
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()
+
+
+@contextmanager
+def running(tmp_path: Path, server: SMTPServer | None = None, **environment: str) -> Iterator[Running]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("SMTP_", "CORS_"))}
+    variables |= {"PORT": str(port), "VAR_DIR": str(tmp_path), "RATE_LIMIT_ENABLED": "false"}
+    if server is not None:
+        configuration = {"Index": 1, "Host": "127.0.0.1", "Port": server.port, "Email": "web@example.com"}
+        variables["SMTP_CONFIGURATIONS"] = json.dumps([configuration | {"Auth": "none", "Security": "none"}])
+        variables["SMTP_RECEPTION_EMAIL"] = "office@example.com"
+    with (tmp_path / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app", "serve"], env=variables | environment, stderr=log, text=True
+        )
+    service = Running(process, port)
+    try:
+        for _ in range(300):
+            assert process.poll() is None, (tmp_path / "log").read_text()
+            try:
+                assert service.ask("GET", "/test")[0] == 200
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield service
+    finally:
+        process.terminate()
+        process.wait(timeout=40)
+
+
+def test_a_newcomers_first_mail_arrives_in_the_inbox_and_the_process_ends_on_sigterm(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        status, headers, body = service.ask("POST", "/api/v1/emails", valid_request(Template="Modern"))
+        assert status == 201
+        email_id = json.loads(body)["id"]
+        assert json.loads(service.ask("GET", headers["location"])[2])["status"] == "Sent"
+        assert email_id in service.ask("GET", "/inbox")[2].decode()
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(timeout=20) == 0
+
+
+def test_what_is_being_sent_is_finished_on_sigterm(tmp_path: Path) -> None:
+    with SMTPServer(delay_s=0.5) as server, running(tmp_path, server) as service:
+        answers: list[Answer] = []
+        thread = threading.Thread(target=lambda: answers.append(service.ask("POST", "/api/v1/emails", valid_request())))
+        thread.start()
+        server.wait_until(lambda: any("MAIL" in line for transcript in server.transcripts for line in transcript))
+        service.process.send_signal(signal.SIGTERM)
+        thread.join()
+        assert answers[0][0] == 201
+        assert len(server.messages) == 1
+        assert service.process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_body_that_is_too_large_is_refused_and_the_next_request_works(tmp_path: Path, is_chunked: bool) -> None:
+    with running(tmp_path, MAX_REQUEST_BYTES="100000") as service:
+        headers = {"Transfer-Encoding": "chunked"} if is_chunked else {}
+        body = b"%x\r\n" % 150_000 + b"x" * 150_000 + b"\r\n0\r\n\r\n" if is_chunked else b"x" * 150_000
+        status, headers, _ = service.ask("POST", "/api/v1/emails", body, headers)
+        assert status == 413
+        assert headers["content-type"] == "application/problem+json"
+        assert service.ask("POST", "/api/v1/emails", valid_request())[0] == 201
+
+
+def test_two_processes_share_cooldown_and_inbox(tmp_path: Path) -> None:
+    with running(tmp_path, WEB_PROCESSES="2") as service:
+        body = valid_request()
+        statuses: list[int] = []
+        threads = [
+            threading.Thread(target=lambda: statuses.append(service.ask("POST", "/api/v1/emails", body)[0]))
+            for _ in range(12)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(statuses) == [201] + [400] * 11
+
+
+def test_a_port_that_is_taken_is_said_in_a_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = str(listener.getsockname()[1])
+        result = subprocess.run(
+            [sys.executable, "-m", "app", "serve"],
+            env=os.environ | {"PORT": port, "VAR_DIR": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+    assert result.returncode == 78
+    assert f"cannot listen on 127.0.0.1:{port}" in result.stderr
+    assert "Traceback" not in result.stderr
