@@ -27,8 +27,9 @@ from typing import Any, Self
 
 from app.model.smtp import Account, Security, SMTPConfiguration
 from tests.smtp.certificates import authority
-from tests.smtp.dialogue import Dialogue, Over, Received
+from tests.smtp.dialogue import Dialogue, Over
 from tests.smtp.faults import Deed, Drip, Drop, Fault, Hang, Raw, Reset, refuse
+from tests.smtp.received import Received
 
 __all__ = [
     "CHUNKING",

@@ -26,7 +26,7 @@ def register(app: Flask, office: Office) -> None:
         API_SPEC_OPTIONS={"info": {"description": _DESCRIPTION}},
     )
     api = _OpenAPI(app)
-    for blueprint in (emails.blueprint(office), smtp_configurations.blueprint(office), *versiontest.blueprints()):
+    for blueprint in (emails.blueprint(office), smtp_configurations.blueprint(office), versiontest.blueprint()):
         api.register_blueprint(blueprint)
 
 

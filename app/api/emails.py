@@ -96,14 +96,14 @@ def blueprint(office: Office) -> APIBlueprint:
         response.headers["Location"] = location_of("emails", email.id)
         return response
 
-    @routes.route("/<email_id>")
+    @routes.route("/<emailId>")
     @routes.response(200, EmailSchema())
     @routes.alt_response(404, schema=MessageSchema(), description="There is no such email.")
     @routes.problems(s503="The record could not be read; see Retry-After.")
     @routes.shared_answers
-    def get_email(email_id: str) -> Response:
+    def get_email(emailId: str) -> Response:  # noqa: N803 - the name in the OpenAPI document
         """Look an email up"""
-        return jsonify(resource(look_up(office, email_id)))
+        return jsonify(resource(look_up(office, emailId)))
 
     return routes
 

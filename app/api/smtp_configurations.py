@@ -38,16 +38,16 @@ def blueprint(office: Office) -> APIBlueprint:
         """List the SMTP configurations, in the order in which they are tried"""
         return jsonify([_resource(configuration) for configuration in office.settings.smtp_configurations])
 
-    @routes.route("/<smtp_id>")
+    @routes.route("/<smtpId>")
     @routes.response(200, SMTPConfigurationSchema())
     @routes.alt_response(404, schema=MessageSchema(), description="There is no such configuration.")
     @routes.shared_answers
-    def get_smtp_configuration(smtp_id: str) -> Response:
+    def get_smtp_configuration(smtpId: str) -> Response:  # noqa: N803 - the name in the OpenAPI document
         """Show one SMTP configuration"""
         for configuration in office.settings.smtp_configurations:
-            if str(configuration.index) == smtp_id:
+            if str(configuration.index) == smtpId:
                 return jsonify(_resource(configuration))
-        return not_found(f"SMTP configuration '{smtp_id}' was not found.")
+        return not_found(f"SMTP configuration '{smtpId}' was not found.")
 
     return routes
 

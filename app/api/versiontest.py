@@ -24,26 +24,25 @@ class VersionTest2Schema(VersionTestSchema):
     additionalInfo = fields.String(required=True)  # noqa: N815
 
 
-def blueprints() -> tuple[APIBlueprint, APIBlueprint]:
-    """One blueprint per version: the way a resource gets another one."""
-    version_1 = APIBlueprint("versiontest", __name__, url_prefix="/api/v1/versiontest", description="Try versions.")
-    version_2 = APIBlueprint("versiontest-2", __name__, url_prefix="/api/v2/versiontest", description="Try versions.")
+def blueprint() -> APIBlueprint:
+    """The routes of both versions: the way a resource gets another one."""
+    routes = APIBlueprint("versiontest", __name__, url_prefix="/api", description="Try versions.")
 
-    @version_1.route("")
-    @version_1.response(200, VersionTestSchema())
-    @version_1.shared_answers
+    @routes.route("/v1/versiontest")
+    @routes.response(200, VersionTestSchema())
+    @routes.shared_answers
     def show_version_1() -> Response:
         """Show how version 1.0 was asked for"""
         return jsonify(_answer("1.0"))
 
-    @version_2.route("")
-    @version_2.response(200, VersionTest2Schema())
-    @version_2.shared_answers
+    @routes.route("/v2/versiontest")
+    @routes.response(200, VersionTest2Schema())
+    @routes.shared_answers
     def show_version_2() -> Response:
         """Show how version 2.0 was asked for"""
         return jsonify(_answer("2.0") | {"additionalInfo": "Only version 2.0 has this property."})
 
-    return version_1, version_2
+    return routes
 
 
 def _answer(version: str) -> dict[str, str]:

@@ -8,6 +8,7 @@ import click
 import structlog
 from flask import Flask
 from granian.constants import Interfaces
+from granian.log import LogLevels
 from granian.server import Server
 
 from app import create_app
@@ -22,10 +23,10 @@ from app.storage.schema import migrate
 
 log = structlog.get_logger(__name__)
 
-_QUIET_SERVER = {
+_SERVER_LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "loggers": {"_granian": {"level": "WARNING", "handlers": [], "propagate": True}},
+    "loggers": {"_granian": {"handlers": [], "propagate": True}},
 }
 
 
@@ -47,7 +48,9 @@ def serve() -> None:
         backpressure=settings.web_threads * 2,
         websockets=False,
         workers_kill_timeout=30,
-        log_dictconfig=_QUIET_SERVER,
+        # Its warnings are about the number of threads, which waits for SMTP servers and not for processors.
+        log_level=LogLevels.error,
+        log_dictconfig=_SERVER_LOGGING,
     )
     _check_port(settings)
     server.on_startup(lambda: _announce(settings))

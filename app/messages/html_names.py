@@ -49,6 +49,8 @@ ATTRIBUTES = {
     "ul": _names("type"),
 }
 
+ATTRIBUTE_NAMES = frozenset().union(*ATTRIBUTES.values())
+
 STYLE_PROPERTIES = _names(
     "background background-color border border-bottom border-bottom-color border-bottom-style border-bottom-width"
     " border-collapse border-color border-left border-left-color border-left-style border-left-width border-radius"

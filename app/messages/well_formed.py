@@ -9,7 +9,7 @@ nothing about safety: that is for `nh3`, which reads what comes out of here.
 import re
 from collections.abc import Iterator
 
-from app.messages.html_names import ALLOWED_TAGS, DROPPED_WITH_CONTENT, PARAGRAPH_ENDING, VOID_TAGS
+from app.messages.html_names import ALLOWED_TAGS, ATTRIBUTE_NAMES, DROPPED_WITH_CONTENT, PARAGRAPH_ENDING, VOID_TAGS
 
 MAX_DEPTH = 64
 """Elements open at once. Newsletters made of nested tables need about half."""
@@ -145,10 +145,12 @@ def _text(text: str) -> str:
 
 
 def _canonical(attributes: str) -> str:
-    """The attributes, each once and in double quotes. Their character references are left for the parser."""
+    """The attributes that mail may use, each once and in double quotes, with their character references as they are."""
     if not attributes or attributes.isspace() or attributes == "/":
         return ""
     values: dict[str, str] = {}
-    for name, double, single, bare in _ATTRIBUTE.findall(attributes):
-        values.setdefault(name.lower(), double or single or bare)
+    for match in _ATTRIBUTE.finditer(attributes):
+        name, double, single, bare = match.groups(default="")
+        if name.lower() in ATTRIBUTE_NAMES:
+            values.setdefault(name.lower(), double or single or bare)
     return "".join(' {}="{}"'.format(name, value.replace('"', "&quot;")) for name, value in values.items())

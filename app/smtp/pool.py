@@ -79,28 +79,21 @@ class SessionPool:
         self._end(session)
         self._free_slot()
 
-    def give_up_idle(self, *, unused_since: float | None = None) -> float | None:
-        """Retires idle sessions: all, or those not used since a moment. Returns when the oldest left was used."""
+    def give_up_idle(self, *, unused_since: float | None = None) -> None:
+        """Retires idle sessions: all, or those not used since a moment (`time.monotonic`)."""
+        limit = float("inf") if unused_since is None else unused_since
         with self._lock:
-            limit = float("inf") if unused_since is None else unused_since
             given_up = [session for session in self._idle if session.last_used_at <= limit]
             self._idle = [session for session in self._idle if session.last_used_at > limit]
             self._slots_taken -= len(given_up)
-            oldest = min((session.last_used_at for session in self._idle), default=None)
         for session in given_up:
             self._retire(session)
-        return oldest
 
     def close(self) -> None:
         """Retires what is idle, and whatever comes back from now on."""
         with self._lock:
             self._is_closed = True
         self.give_up_idle()
-
-    @property
-    def is_unused(self) -> bool:
-        with self._lock:
-            return self._slots_taken == 0
 
     def _take_or_wait(self, deadline: float, patience_s: float | None) -> SMTPSession | None:
         """An idle session, or None with the right to open one."""

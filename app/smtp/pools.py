@@ -34,7 +34,7 @@ class Pools:
                 pool = self._pools.get(key)
                 if pool is None:
                     pool = self._pools[key] = SessionPool(
-                        configuration, account, resolver=self._resolver, retire=self._retired.put
+                        configuration, account, resolver=self._resolver, retire=self._retire
                     )
                 self._start_caretaker()
         return pool
@@ -49,6 +49,13 @@ class Pools:
         if caretaker is not None:
             self._retired.put(None)
             caretaker.join(2 * FAREWELL_S)
+
+    def _retire(self, session: SMTPSession) -> None:
+        if self._caretaker is None:
+            # It was lent while everything was closed.
+            session.close()
+        else:
+            self._retired.put(session)
 
     def _start_caretaker(self) -> None:
         # Not before the first message: a server that forks its workers must not lose the thread on the way.

@@ -21,11 +21,16 @@ FAULTS: dict[str, Fault] = {
 STEPS = ("CONNECT", "GREETING", "EHLO", "MAIL", "RCPT", "DATA", "TRANSFER", "MESSAGE")
 
 
-@pytest.mark.parametrize(("mode", "step"), list(product(MODES, STEPS)))
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize(
+    ("mode", "step", "fault"),
+    [
+        (mode, step, fault)
+        for mode, step, fault in product(MODES, STEPS, FAULTS)
+        # A server that answers in the middle of the data and then accepts them contradicts itself.
+        if step != "TRANSFER" or fault in ("drop", "reset")
+    ],
+)
 def test_nothing_is_lost_and_nothing_is_doubled(mode: str, step: str, fault: str, send: Send) -> None:
-    if step == "TRANSFER" and fault not in ("drop", "reset"):
-        pytest.skip("a server that answers in the middle of the data and then accepts them contradicts itself")
     faults = {step: FAULTS[fault]}
     with (
         SMTPServer(MODES[mode], faults=faults) as first,

@@ -76,7 +76,8 @@ def test_a_refusal_is_judged_by_stage_and_code(
     mode: str, step: str, reply: str, expected: Outcome, stage: Stage, send: Send
 ) -> None:
     if mode == "chunking" and step == "DATA":
-        pytest.skip("there is no DATA where the message is sent with BDAT")
+        # There is no DATA where the message is sent with BDAT, so nothing goes wrong.
+        expected, stage = A, Stage.MESSAGE
     with SMTPServer(extensions=MODES[mode], faults={step: reply}) as server:
         delivery = send(server.configuration())
     (attempt,) = delivery.attempts
@@ -92,14 +93,13 @@ def test_a_refusal_is_judged_by_stage_and_code(
     [
         (mode, step, fault)
         for mode, step, fault in product(MODES, ("GREETING", "EHLO", "MAIL", "RCPT", "DATA", "TRANSFER"), NO_REPLY)
-        if not (mode == "chunking" and step == "DATA")
+        # With BDAT there is no DATA, and nobody reads replies in the middle of the data.
+        if not (mode == "chunking" and step == "DATA") and (step != "TRANSFER" or fault in ("drop", "reset"))
     ],
 )
 def test_without_a_reply_the_outcome_depends_on_what_was_handed_over(
     mode: str, step: str, fault: str, send: Send
 ) -> None:
-    if step == "TRANSFER" and fault not in ("drop", "reset"):
-        pytest.skip("nobody reads replies in the middle of the data")
     hand_overs: list[None] = []
     with SMTPServer(extensions=MODES[mode], faults={step: NO_REPLY[fault]}) as server:
         delivery = send(server.configuration(), on_hand_over=lambda: hand_overs.append(None))
