@@ -37,6 +37,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
 
     app = Flask(__name__, static_folder=None)
     app.extensions["letterbox"] = office
+    app.url_map.strict_slashes = False
     web.register(app, office)
     api.register(app, office)
     pages.register(app, settings=settings, inbox=inbox)

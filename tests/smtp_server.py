@@ -58,6 +58,7 @@ class SMTPServer:
 
     received      every message that arrived to its end, whatever the answer was
     messages      those of them that were answered 2xx
+    connections, open_connections, peak_connections: how many there were, which there are, and how many at once
     transcripts   one list per connection: "C: EHLO x", "S: 250 ok"
     violations    what the client did against the RFCs; leaving the `with` block asserts that it is empty
     """

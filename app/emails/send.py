@@ -80,6 +80,7 @@ def _record(office: Office, request: EmailRequest, *, requested: SMTPConfigurati
 
     result = office.database.write(work)
     if isinstance(result, Refusal):
+        office.metrics.refusals.labels(guard="cooldown").inc()
         raise CooldownActive(wait_s=result.wait_s, usage=result.usage)
     return result
 

@@ -16,9 +16,9 @@ from app.messages.headers import parameter
 from app.model.attachment import Attachment
 
 _LONGEST_PLAIN_LINE = 998
-_BASE64_LINE = 76
+_ENCODED_LINE = 76
 _LINES_AT_ONCE = 512
-_BASE64_LINES = struct.Struct(f"{_BASE64_LINE}s" * _LINES_AT_ONCE)
+_BASE64_LINES = struct.Struct(f"{_ENCODED_LINE}s" * _LINES_AT_ONCE)
 
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\t\n"
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -35,8 +35,8 @@ class Part:
 def text_part(text: str, subtype: str) -> Part:
     """`text` as a part of type `text/<subtype>` in UTF-8; its line breaks, of any kind, become CRLF.
 
-    It goes as it is when it is printable ASCII in lines that nothing on the way might touch (by length, for a first dot
-    or `From `); else in quoted-printable or base64, whichever is shorter.
+    It goes as it is when it is printable ASCII in lines that nothing on the way touches, for their length or for a dot
+    or `From ` at their start; else in quoted-printable or base64, whichever is shorter.
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -44,12 +44,8 @@ def text_part(text: str, subtype: str) -> Part:
     unusual = len(octets.translate(None, _PLAIN))
     if not unusual and _may_go_as_it_is(text):
         encoding, body = "7bit", octets
-    # Each unusual octet costs two more in quoted-printable; base64 costs a third on everything.
-    elif 6 * unusual <= len(octets):
-        encoding, body = "quoted-printable", binascii.b2a_qp(octets)
     else:
-        body = b"\n".join(_base64_lines(binascii.b2a_base64(octets.replace(b"\n", b"\r\n"), newline=False)))
-        encoding = "base64"
+        encoding, body = _encoded(octets, escapes=unusual + octets.count(b"="))
     return Part(
         f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n",
         body.replace(b"\n", b"\r\n"),
@@ -81,6 +77,18 @@ def mixed(head: bytes, first: Part, attachments: Sequence[Attachment], boundary:
     return out.getvalue()
 
 
+def _encoded(octets: bytes, *, escapes: int) -> tuple[str, bytes]:
+    """The encoding and the body, its lines ended with LF. `escapes` is how many octets `=XX` would stand for."""
+    # An escape costs two octets more; base64 costs a third on everything.
+    if 6 * escapes <= len(octets):
+        body = binascii.b2a_qp(octets)
+        # The C code forgets its limit when the last space of a line has to be encoded.
+        if max(map(len, body.split(b"\n"))) <= _ENCODED_LINE:
+            return "quoted-printable", body
+    encoded = binascii.b2a_base64(octets.replace(b"\n", b"\r\n"), newline=False)
+    return "base64", b"\n".join(_base64_lines(encoded))
+
+
 def _multipart_fields(subtype: str, boundary: str) -> str:
     return f'Content-Type: multipart/{subtype};\r\n boundary="{boundary}"\r\n'
 
@@ -108,7 +116,7 @@ def _wrapped_base64(encoded: bytes) -> Iterator[bytes]:
 
 
 def _base64_lines(encoded: bytes) -> Iterator[bytes]:
-    return (encoded[start : start + _BASE64_LINE] for start in range(0, len(encoded), _BASE64_LINE))
+    return (encoded[start : start + _ENCODED_LINE] for start in range(0, len(encoded), _ENCODED_LINE))
 
 
 def _may_go_as_it_is(text: str) -> bool:

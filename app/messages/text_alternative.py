@@ -36,7 +36,7 @@ class _TextWriter(HTMLParser):
         self._preformatted = 0
 
     def text(self) -> str:
-        lines = "".join(self._pieces).split("\n")
+        lines = "".join(self._pieces).replace("\xa0", " ").split("\n")
         return _BLANK_LINES.sub("\n\n", "\n".join(line.rstrip() for line in lines)).strip("\n") + "\n"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:

@@ -40,7 +40,7 @@ class Deliverer:
         deadline: float,
         on_hand_over: Callable[[], None],
     ) -> Delivery:
-        """Tries the group in its order until a server took the message or ruled out every other try.
+        """Tries the group, which is not empty, in its order until a server took the message or ruled out every other try.
 
         `deadline` (`time.monotonic`) bounds everything except the wait for the reply to a message that was handed
         over. `on_hand_over` is called before any byte of the message may reach a server, once per attempt that gets

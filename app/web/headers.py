@@ -4,12 +4,14 @@ The outermost layer, so that errors and refusals carry them too and a form's scr
 """
 
 import re
+from collections.abc import Sequence
 from secrets import token_hex
 from urllib.parse import urlsplit
 
 import structlog
 from flask import Flask, Response, current_app, g, request
 
+from app.guards.client_address import Network, parse_address
 from app.settings import Settings
 from app.web.versions import api_call
 
@@ -48,7 +50,7 @@ def register(app: Flask, settings: Settings) -> None:
         headers.setdefault("X-Frame-Options", "DENY")
         headers["Referrer-Policy"] = "strict-origin-when-cross-origin"
         headers.setdefault("Content-Security-Policy", _DATA_POLICY)
-        if request.is_secure:
+        if _is_encrypted(settings.guards.trusted_proxies):
             headers["Strict-Transport-Security"] = "max-age=31536000"
         if call := api_call():
             headers["api-supported-versions"] = ", ".join(call.supported)
@@ -64,6 +66,14 @@ def register(app: Flask, settings: Settings) -> None:
             if g.get("is_preflight"):
                 headers.extend(_PREFLIGHT_HEADERS)
         return response
+
+
+def _is_encrypted(trusted_proxies: Sequence[Network]) -> bool:
+    """Whether the browser's own connection is TLS, be it to a trusted proxy that says so."""
+    if request.is_secure or request.headers.get("X-Forwarded-Proto") != "https":
+        return request.is_secure
+    peer = parse_address(request.environ.get("REMOTE_ADDR", ""))
+    return peer is not None and any(peer in network for network in trusted_proxies)
 
 
 def is_allowed_origin(origin: str, allowed: frozenset[str]) -> bool:

@@ -1,6 +1,7 @@
 """What every answer carries, refusals by the guards, and the last resorts (spec: email-api, sections 2 and 7)."""
 
 import json
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,17 @@ def test_405_says_what_is_allowed(service: Service) -> None:
     assert answer.status_code == 405
     assert answer.mimetype == "application/problem+json"
     assert "POST" in answer.headers["Allow"]
+
+
+def test_browsers_are_told_to_stay_with_tls_only_behind_tls(make_service: MakeService) -> None:
+    service = make_service(guards={"trusted_proxies": (ip_network("127.0.0.0/8"),)})
+    header = "Strict-Transport-Security"
+    assert header not in service.client.get("/test").headers
+    assert header in service.client.get("/test", base_url="https://mail.example.com").headers
+    assert header in service.client.get("/test", headers={"X-Forwarded-Proto": "https"}).headers
+    stranger = {"REMOTE_ADDR": "192.0.2.7"}
+    answer = service.client.get("/test", headers={"X-Forwarded-Proto": "https"}, environ_overrides=stranger)
+    assert header not in answer.headers
 
 
 def test_an_unforeseen_error_is_logged_and_not_shown(

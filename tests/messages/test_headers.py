@@ -58,7 +58,7 @@ def test_an_unstructured_field_reads_back(value: str) -> None:
     ("value", "expected"),
     [
         ("Hello - [A3F2B1C9]", "Subject: Hello - [A3F2B1C9]\r\n"),
-        ("Schöne Grüße", "Subject: =?utf-8?q?Sch=C3=B6ne_Gr=C3=BC=C3=9Fe?=\r\n"),
+        ("Viele Grüsse an alle", "Subject: =?utf-8?q?Viele_Gr=C3=BCsse_an_alle?=\r\n"),
         ("日本", "Subject: =?utf-8?b?5pel5pys?=\r\n"),
         ("word " * 20, "Subject: " + "word " * 13 + "word\r\n word word word word word word\r\n"),
     ],

@@ -1,7 +1,6 @@
 """The test server's side of one connection. Used by `tests.smtp_server`."""
 
 import base64
-import hmac
 import socket
 import struct
 import time
@@ -10,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.smtp.credentials import are_right
 from tests.smtp.faults import Deed, Drip, Drop, Fault, Hang, Raw, Reset
 from tests.smtp.received import Received
 
@@ -80,17 +80,8 @@ class Dialogue:
             self.encrypt()
 
     def on_auth(self, argument: str) -> None:
-        mechanism, _, initial = argument.partition(" ")
         username, password = self.server.credentials or ("", "")
-        if mechanism == "PLAIN":
-            given = base64.b64decode(initial or self.ask("")).decode()
-            is_right = given == f"\0{username}\0{password}"
-        elif mechanism == "LOGIN":
-            given_username = base64.b64decode(initial or self.ask("Username:")).decode()
-            is_right = (given_username, base64.b64decode(self.ask("Password:")).decode()) == (username, password)
-        else:
-            digest = hmac.new(password.encode(), b"<1@tests>", "md5").hexdigest()
-            is_right = base64.b64decode(self.ask("<1@tests>")).decode() == f"{username} {digest}"
+        is_right = are_right(username, password, argument, self.ask)
         if self.answer("AUTH", "235 2.7.0 signed in" if is_right else "535 5.7.8 wrong credentials"):
             self.login = username
         self.begin_message()
