@@ -38,7 +38,7 @@ LINK_SCHEMES = _names("http https mailto tel")
 
 ATTRIBUTES = {
     "*": _names("style dir lang title align valign width height bgcolor role"),
-    "a": _names("href target"),
+    "a": _names("href"),
     "font": _names("color face size"),
     "col": _names("span"),
     "colgroup": _names("span"),

@@ -40,8 +40,9 @@ class Deliverer:
         deadline: float,
         on_hand_over: Callable[[], None],
     ) -> Delivery:
-        """Tries the group, which is not empty, in its order until a server took the message or ruled out every other try.
+        """Tries the group in its order until a server took the message or ruled out every other try.
 
+        The group has at least one configuration; those without a test account are passed over when `is_test`.
         `deadline` (`time.monotonic`) bounds everything except the wait for the reply to a message that was handed
         over. `on_hand_over` is called before any byte of the message may reach a server, once per attempt that gets
         there; what it raises is raised here, and that message is not sent. Raises `content.MessageUnsafe` for bytes

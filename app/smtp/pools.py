@@ -43,19 +43,22 @@ class Pools:
         """Says goodbye on every idle session, for about a second at most."""
         with self._lock:
             pools, self._pools = list(self._pools.values()), {}
-            caretaker, self._caretaker = self._caretaker, None
         for pool in pools:
             pool.close()
+        with self._lock:
+            caretaker, self._caretaker = self._caretaker, None
+            if caretaker is not None:
+                self._retired.put(None)
         if caretaker is not None:
-            self._retired.put(None)
             caretaker.join(2 * FAREWELL_S)
 
     def _retire(self, session: SMTPSession) -> None:
-        if self._caretaker is None:
-            # It was lent while everything was closed.
-            session.close()
-        else:
-            self._retired.put(session)
+        with self._lock:
+            if self._caretaker is not None:
+                self._retired.put(session)
+                return
+        # It was lent while everything was closed: nobody is left to wait for a reply to QUIT.
+        session.close()
 
     def _start_caretaker(self) -> None:
         # Not before the first message: a server that forks its workers must not lose the thread on the way.

@@ -27,6 +27,8 @@ from .outline import assert_harmless
 from .wire_parser import WirePart, read_addresses, read_message, read_text
 
 EXAMPLES = int(os.environ.get("COMPOSED_MESSAGES", "2000" if os.environ.get("CI") else "300"))
+SHARES = 4
+"""So that several processes can share the work."""
 NOW = datetime(2026, 1, 7, 12, 34, 56, 789000, tzinfo=UTC)
 SUBJECT_LIMIT = MessageLimits().subject_template
 
@@ -46,9 +48,10 @@ PRIORITY_FIELDS = {
 
 
 @pytest.mark.timeout(3600)
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.parametrize("share", range(SHARES))
+@settings(max_examples=EXAMPLES // SHARES, deadline=None, suppress_health_check=list(HealthCheck))
 @given(request=hostile.requests)
-def test_a_composed_message_means_what_was_intended(request: EmailRequest) -> None:
+def test_a_composed_message_means_what_was_intended(share: int, request: EmailRequest) -> None:
     message = COMPOSER.compose(
         request, email_id="A3F2B1C9", created_at=NOW, to="box@example.org", message_id_domain="example.org"
     )

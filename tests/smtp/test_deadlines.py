@@ -40,7 +40,7 @@ def test_every_phase_ends_at_its_deadline(is_encrypted: bool, send: Send) -> Non
     steps = ("GREETING", "EHLO", "AUTH", "MAIL", "RCPT", "DATA")
     cases = list(product(steps, (Hang(), Drip(), Drip(b"x"))))
     # All at once, so that the timeout can be long enough for a busy machine.
-    with ThreadPoolExecutor(len(cases)) as threads, at_most(PHASE_S + 5):
+    with ThreadPoolExecutor(len(cases)) as threads, at_most(PHASE_S + 15):
         for step, attempt in threads.map(provoke, cases):
             assert (attempt.outcome, attempt.stage) == (Outcome.SERVER_AT_FAULT, Stage(step.lower()))
             assert attempt.detail == "no answer in time"
@@ -50,7 +50,7 @@ def test_every_phase_ends_at_its_deadline(is_encrypted: bool, send: Send) -> Non
 @pytest.mark.parametrize("fault", [Hang(), Drip(b"\x16\x03\x03\x40\x00" + b"\x02" * 5000)])
 @pytest.mark.parametrize("is_implicit", [True, False])
 def test_a_handshake_ends_at_its_deadline(is_implicit: bool, fault: Fault, send: Send) -> None:
-    with SMTPServer(tls=is_implicit, starttls=not is_implicit, faults={"TLS": fault}) as server, at_most(2):
+    with SMTPServer(tls=is_implicit, starttls=not is_implicit, faults={"TLS": fault}) as server, at_most(10):
         delivery = send(server.configuration(timeout_s=TIMEOUT_S))
     assert (delivery.outcome, delivery.attempts[0].stage) == (Outcome.SERVER_AT_FAULT, Stage.TLS)
 
@@ -61,20 +61,20 @@ def test_a_server_that_stops_reading_is_given_up(
     extensions: tuple[str, ...], is_encrypted: bool, send: Send, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transaction, "BYTES_PER_SECOND", 1_000_000_000)
-    with SMTPServer(extensions=extensions, tls=is_encrypted, faults={"TRANSFER": Hang()}) as server, at_most(8):
+    with SMTPServer(extensions=extensions, tls=is_encrypted, faults={"TRANSFER": Hang()}) as server, at_most(10):
         delivery = send(server.configuration(timeout_s=TIMEOUT_S), message=LARGE)
     (attempt,) = delivery.attempts
     assert (attempt.outcome, attempt.stage) == (Outcome.SERVER_AT_FAULT, Stage.MESSAGE)
 
 
 def test_the_callers_deadline_ends_the_transfer_too(send: Send) -> None:
-    with SMTPServer(faults={"TRANSFER": Hang()}) as server, at_most(8):
+    with SMTPServer(faults={"TRANSFER": Hang()}) as server, at_most(10):
         delivery = send(server.configuration(), message=LARGE, deadline_s=0.5)
     assert delivery.outcome is Outcome.SERVER_AT_FAULT
 
 
 def test_the_callers_deadline_ends_every_phase_and_the_failover(send: Send) -> None:
-    with SMTPServer(faults={"EHLO": Hang()}) as server, at_most(2):
+    with SMTPServer(faults={"EHLO": Hang()}) as server, at_most(10):
         delivery = send(server.configuration(), server.configuration(index=2), deadline_s=0.3)
     assert [attempt.smtp_id for attempt in delivery.attempts] == [1]
     assert delivery.outcome is Outcome.SERVER_AT_FAULT
@@ -97,7 +97,7 @@ def test_a_port_that_does_not_answer_is_given_up(send: Send) -> None:
         for filler in (first, second):
             filler.setblocking(False)
             filler.connect_ex(listener.getsockname())
-        with SMTPServer() as server, at_most(2):
+        with SMTPServer() as server, at_most(10):
             delivery = send(
                 server.configuration(port=listener.getsockname()[1], timeout_s=TIMEOUT_S), server.configuration(index=2)
             )

@@ -137,7 +137,7 @@ def test_the_reply_to_the_message_is_waited_for_and_then_unknown(
         began = time.monotonic()
         # Neither the timeout of a phase nor the request's deadline cuts this wait short.
         delivery = send(server.configuration(timeout_s=0.2), deadline_s=0.3)
-        assert 0.38 <= time.monotonic() - began < 1.5
+        assert 0.38 <= time.monotonic() - began < 5
     assert delivery.outcome is U
 
 
