@@ -37,10 +37,12 @@ clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 
 $(VENV)/.run: pyproject.toml requirements.lock
+	@echo "Installing into $(VENV), once ..."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[postgresql,redis]'
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
+	@echo "Installing the tools for development into $(VENV), once ..."
 	$(PIP) --editable '.[dev,postgresql,redis]'
 	touch $@

@@ -11,7 +11,6 @@ import structlog
 from app.cli.opening import LetterboxCommand, opened_settings
 from app.errors import SettingsInvalid
 from app.model.smtp import SMTPConfiguration
-from app.settings import Settings
 from app.smtp.check import CheckStep, check
 
 log = structlog.get_logger(__name__)
@@ -57,9 +56,9 @@ def table(checked: Sequence[CheckedConfiguration]) -> list[str]:
     return lines
 
 
-def log_checks(settings: Settings) -> None:
+def log_checks(configurations: Sequence[SMTPConfiguration]) -> None:
     """The same at start-up, in the log."""
-    for entry in check_all(settings.smtp_configurations):
+    for entry in check_all(configurations):
         for line in table([entry]):
             say = log.info if entry.is_usable else log.warning
             say(line)

@@ -77,7 +77,7 @@ def load_application() -> Flask:
     office: Office = app.extensions["letterbox"]
     housekeeper = Housekeeper(office, office.clock)
     housekeeper.start()
-    threading.Thread(target=log_checks, args=(office.settings,), name="smtp-check", daemon=True).start()
+    threading.Thread(target=log_checks, args=(settings.smtp_configurations,), name="smtp-check", daemon=True).start()
 
     def close() -> None:
         housekeeper.stop()
