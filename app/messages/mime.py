@@ -35,8 +35,8 @@ class Part:
 def text_part(text: str, subtype: str) -> Part:
     """`text` as a part of type `text/<subtype>` in UTF-8; its line breaks, of any kind, become CRLF.
 
-    It goes as it is when it is printable ASCII in lines that nothing on the way touches, for their length or for a dot
-    or `From ` at their start; else in quoted-printable or base64, whichever is shorter.
+    It goes as it is when it is printable ASCII in lines that nothing on the way touches, for their length, for a lone
+    dot, or for `From ` at their start; else in quoted-printable or base64, whichever is shorter.
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
@@ -120,11 +120,14 @@ def _base64_lines(encoded: bytes) -> Iterator[bytes]:
 
 
 def _may_go_as_it_is(text: str) -> bool:
+    # A lone dot ends a message where dots are not doubled or are looked for behind other line ends than CRLF; mailbox
+    # files get a ">" in front of "From ".
+    lines = text.split("\n")
     return (
-        not text.startswith((".", "From "))
-        and "\n." not in text
+        "." not in lines
+        and max(map(len, lines)) <= _LONGEST_PLAIN_LINE
         and "\nFrom " not in text
-        and max(map(len, text.split("\n"))) <= _LONGEST_PLAIN_LINE
+        and not text.startswith("From ")
     )
 
 
