@@ -50,6 +50,6 @@ def test_with_failing_servers_the_record_of_every_message_is_true(extensions: tu
             assert arrived[str(number)] == 1
         else:
             assert arrived[str(number)] == 0
-        # What arrives to its end and is refused there counts, so nothing arrives more often than the record says.
-        assert reached[str(number)] <= len(delivery.attempts)
+        # Refused bytes may travel twice within one attempt: once more on a fresh session after a 421 to a reused one.
+        assert reached[str(number)] <= 2 * len(delivery.attempts)
     assert {Outcome.ACCEPTED, Outcome.SERVER_AT_FAULT} <= {delivery.outcome for delivery in deliveries}
