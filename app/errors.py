@@ -8,7 +8,9 @@ LetterboxError
  ├─ TestAccountMissing         test=true where no test password is configured
  ├─ CooldownActive             the sender has to wait
  ├─ EmailNotFound
- ├─ RecordUnavailable          the database cannot take the record, so nothing was sent
+ ├─ DatabaseUnusable           the database cannot be opened or migrated at the start
+ ├─ RecordUnavailable          the database does not answer, or did not take what must come before sending
+ │   └─ HandOverUnrecorded     it failed between two servers; carries the attempts until then
  └─ DeliveryError              an email was recorded and not delivered; carries it
      ├─ DeliveryFailed
      └─ DeliveryUncertain
@@ -17,6 +19,7 @@ LetterboxError
 from collections.abc import Mapping, Sequence
 
 from app.model.email import Email
+from app.model.outcome import Attempt
 
 
 class LetterboxError(Exception):
@@ -74,8 +77,23 @@ class EmailNotFound(LetterboxError):
         super().__init__(f"Email {email_id!r} was not found")
 
 
+class DatabaseUnusable(LetterboxError):
+    """The database cannot be opened, or not brought to the newest schema."""
+
+
 class RecordUnavailable(LetterboxError):
-    """The database did not take a write that must come before sending."""
+    """The database did not answer, or did not take a write that must come before sending. The text is for a caller."""
+
+
+class HandOverUnrecorded(RecordUnavailable):
+    """The database did not take the mark that comes before a hand-over, so the message was not sent.
+
+    `attempts` are those before it; none of them delivered the message.
+    """
+
+    def __init__(self, attempts: tuple[Attempt, ...]) -> None:
+        self.attempts = attempts
+        super().__init__("The request could not be recorded, so nothing was sent.")
 
 
 class DeliveryError(LetterboxError):

@@ -12,6 +12,7 @@ import structlog
 
 from app.emails.monthly_test import send_monthly_test
 from app.emails.office import Office
+from app.emails.record import renew_leases, settle_abandoned
 from app.model.clock import Clock
 from app.storage import blocks, cooldowns, emails
 from app.storage.times import to_ms
@@ -42,7 +43,8 @@ class Housekeeper:
     def __post_init__(self) -> None:
         self._duties = [
             _Duty("write late outcomes", timedelta(seconds=1), Office.write_kept_outcomes),
-            _Duty("settle abandoned emails", timedelta(seconds=10), settle_abandoned),
+            _Duty("renew leases", timedelta(seconds=10), renew_leases),
+            _Duty("settle abandoned emails", timedelta(seconds=5), settle_abandoned),
             _Duty("prune", timedelta(hours=1), prune),
         ]
         if self.office.settings.monthly_test_email:
@@ -72,15 +74,6 @@ class Housekeeper:
     def _run(self) -> None:
         while not self._stopped.wait(_TICK_S):
             self.perform_due()
-
-
-def settle_abandoned(office: Office) -> None:
-    """Say of emails whose process died what became of them: Failed, or Uncertain once they were handed over."""
-    now_ms = to_ms(office.clock())
-    counts = office.database.write(lambda connection: emails.settle_abandoned(connection, now_ms=now_ms))
-    for status, count in counts.items():
-        if count:
-            log.warning("abandoned emails settled", status=status, count=count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from app.messages import self_test
 from app.messages.compose import Composer
 from app.messages.templates import Templates
 from app.model.clock import Clock, utc_now
+from app.model.email import Email
 from app.observability.metrics import Metrics
 from app.settings import Settings
 from app.smtp.delivery import Deliverer
@@ -26,7 +27,10 @@ Write = Callable[[Connection], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
-    """The tools of one process. `unwritten` holds outcomes that the database did not take yet."""
+    """The tools of one process.
+
+    `under_way` holds the emails that it is sending, by id; `unwritten` the outcomes that the database did not take yet.
+    """
 
     settings: Settings
     database: Database
@@ -36,6 +40,7 @@ class Office:
     deliverer: Deliverer
     metrics: Metrics
     clock: Clock
+    under_way: dict[str, Email] = field(default_factory=dict)
     unwritten: deque[Write] = field(default_factory=deque)
 
     @classmethod

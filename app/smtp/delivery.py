@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from time import monotonic
 
+from app.errors import HandOverUnrecorded, RecordUnavailable
 from app.model.clock import Clock, utc_now
 from app.model.message import Message
 from app.model.outcome import Attempt, Delivery, Outcome, Stage
@@ -45,7 +46,8 @@ class Deliverer:
         The group has at least one configuration; those without a test account are passed over when `is_test`.
         `deadline` (`time.monotonic`) bounds everything except the wait for the reply to a message that was handed
         over. `on_hand_over` is called before any byte of the message may reach a server, once per attempt that gets
-        there; what it raises is raised here, and that message is not sent. Raises `content.MessageUnsafe` for bytes
+        there; what it raises is raised here (RecordUnavailable as HandOverUnrecorded, with the attempts until then),
+        and that message is not sent. Raises `content.MessageUnsafe` for bytes
         that must not be sent; trouble with a server is never raised, it is in the attempts.
         """
         errand = _Errand(
@@ -96,7 +98,7 @@ class _Errand:
         self._clock = clock
         self._recipients = list(recipients)
         self._deadline = deadline
-        self._on_hand_over = on_hand_over
+        self._record_hand_over = on_hand_over
 
     def visit(self, configuration: SMTPConfiguration, pool: SessionPool, *, is_last: bool) -> None:
         """One attempt at a configuration, and another one for the catch-all recipient if it comes to that.
@@ -135,6 +137,12 @@ class _Errand:
             content=self._content,
             on_hand_over=self._on_hand_over,
         ).run()
+
+    def _on_hand_over(self) -> None:
+        try:
+            self._record_hand_over()
+        except RecordUnavailable as error:
+            raise HandOverUnrecorded(tuple(self.attempts)) from error
 
     def note(
         self,

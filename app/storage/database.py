@@ -16,12 +16,20 @@ from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
-from app.errors import RecordUnavailable
+from app.errors import DatabaseUnusable, RecordUnavailable
 
 Result = TypeVar("Result")
 
 BUSY_TIMEOUT_S = 5
 """How long a request waits for a database that is locked or away before it is told so."""
+
+_POSTGRESQL_ARGUMENTS = {
+    "connect_timeout": BUSY_TIMEOUT_S,
+    # A server that has gone silent, or a row that another session holds, must not hold every request.
+    "tcp_user_timeout": BUSY_TIMEOUT_S * 1000,
+    "keepalives_idle": BUSY_TIMEOUT_S,
+    "options": f"-c statement_timeout={BUSY_TIMEOUT_S}s -c lock_timeout={BUSY_TIMEOUT_S}s",
+}
 
 _TRANSACTION_CONFLICTS = ("40001", "40P01")
 """PostgreSQL's serialization failure and deadlock: two processes met in the same rows, and one has to try again."""
@@ -31,7 +39,7 @@ _TRANSACTION_CONFLICTS = ("40001", "40P01")
 class _Job(Generic[Result]):
     work: Callable[[Connection], Result]
     result: Result | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
     is_done: bool = False
 
 
@@ -42,7 +50,7 @@ class Database:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         if self.is_sqlite and self.url.database:
-            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+            _make_directory(Path(self.url.database).parent)
         self._readers = self._engine(pool_size=8)
         self._writer = self._engine(pool_size=1)
         if self.is_sqlite:
@@ -65,7 +73,7 @@ class Database:
             if not job.is_done:
                 self._commit_pending()
         if isinstance(job.error, SQLAlchemyError):
-            raise RecordUnavailable("the database did not take the write") from job.error
+            raise RecordUnavailable("The request could not be recorded, so nothing was sent.") from job.error
         if job.error is not None:
             raise job.error
         return cast(Result, job.result)
@@ -76,7 +84,7 @@ class Database:
             with self._readers.connect() as connection:
                 return query(connection)
         except SQLAlchemyError as error:
-            raise RecordUnavailable("the database did not answer") from error
+            raise RecordUnavailable("The record could not be read.") from error
 
     def connect_for_migration(self) -> Connection:
         """A connection of its own for schema changes; the caller closes it."""
@@ -100,7 +108,7 @@ class Database:
             with self._writer.begin() as connection:
                 for job in jobs:
                     job.result = job.work(connection)
-        except Exception as error:  # noqa: BLE001 - it is raised again in the thread that asked for the write
+        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asked for the write
             if len(jobs) > 1 and not _is_outage(error):
                 return False
             for job in jobs:
@@ -119,14 +127,21 @@ class Database:
             pool_pre_ping=not self.is_sqlite,
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}
             if self.is_sqlite
-            else {"connect_timeout": BUSY_TIMEOUT_S},
+            else _POSTGRESQL_ARGUMENTS,
         )
         if self.is_sqlite:
             event.listen(engine, "connect", _prepare_sqlite)
         return engine
 
 
-def _is_outage(error: Exception) -> bool:
+def _make_directory(directory: Path) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnusable(f"the directory {directory} of the database cannot be made") from error
+
+
+def _is_outage(error: BaseException) -> bool:
     """True when the database itself is away, locked or full, so that trying each job alone would only wait again."""
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
@@ -141,4 +156,3 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA foreign_keys=ON")

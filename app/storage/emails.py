@@ -23,7 +23,12 @@ _HAND_OVER = (
     .where(emails.c.id == bindparam("email_id"), emails.c.status == Status.SENDING)
     .values(phase=Phase.HANDED_OVER, lease_until=bindparam("until"))
 )
-_SETTLE = (
+_RENEW = (
+    update(emails)
+    .where(emails.c.id == bindparam("email_id"), emails.c.status == Status.SENDING)
+    .values(lease_until=bindparam("until"))
+)
+_CORRECT = (
     update(emails)
     .where(emails.c.id == bindparam("email_id"))
     .values(
@@ -35,6 +40,7 @@ _SETTLE = (
         lease_until=None,
     )
 )
+_SETTLE = _CORRECT.where(emails.c.phase != Phase.SETTLED)
 
 
 def new_id() -> str:
@@ -74,31 +80,40 @@ def mark_handed_over(connection: Connection, email_id: str, *, lease_until_ms: i
     return connection.execute(_HAND_OVER, {"email_id": email_id, "until": lease_until_ms}).rowcount == 1
 
 
-def settle(connection: Connection, email: Email) -> None:
-    """Write the outcome of `email`, whatever the row says by now: only who delivered knows the truth."""
-    connection.execute(
-        _SETTLE,
-        {
-            "email_id": email.id,
-            "new_status": email.status.value,
-            "delivered_by": email.delivered_smtp_id,
-            "settled": None if email.settled_at is None else to_ms(email.settled_at),
-            "tries": _attempts_to_json(email.attempts),
-        },
-    )
+def renew_lease(connection: Connection, email_id: str, *, lease_until_ms: int) -> None:
+    connection.execute(_RENEW, {"email_id": email_id, "until": lease_until_ms})
 
 
-def settle_abandoned(connection: Connection, *, now_ms: int) -> dict[Status, int]:
-    """Tell the truth about rows whose lease has ended: not handed over is Failed, handed over is Uncertain."""
-    counts = {}
+def settle(connection: Connection, email: Email) -> bool:
+    """Write the outcome of `email`, whatever the row says by now: only who delivered knows the truth.
+
+    False when the row was settled before, as abandoned.
+    """
+    values = {
+        "email_id": email.id,
+        "new_status": email.status.value,
+        "delivered_by": email.delivered_smtp_id,
+        "settled": None if email.settled_at is None else to_ms(email.settled_at),
+        "tries": _attempts_to_json(email.attempts),
+    }
+    if connection.execute(_SETTLE, values).rowcount == 1:
+        return True
+    connection.execute(_CORRECT, values)
+    return False
+
+
+def settle_abandoned(connection: Connection, *, now_ms: int) -> list[Email]:
+    """Settle the rows whose lease has ended: not handed over is Failed, handed over is Uncertain. Returns them."""
+    abandoned = []
     for phase, status in ((Phase.RECORDED, Status.FAILED), (Phase.HANDED_OVER, Status.UNCERTAIN)):
-        result = connection.execute(
+        statement = (
             update(emails)
             .where(emails.c.lease_until < now_ms, emails.c.phase == phase)
             .values(status=status, phase=Phase.SETTLED, settled_at=now_ms, lease_until=None)
+            .returning(*emails.c)
         )
-        counts[status] = result.rowcount
-    return counts
+        abandoned += [_from_row(row) for row in connection.execute(statement)]
+    return abandoned
 
 
 def prune(connection: Connection, *, older_than_ms: int) -> int:

@@ -5,8 +5,11 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
+from app.errors import DatabaseUnusable
 from app.storage.database import Database
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -15,7 +18,18 @@ _LOCK_ID = 0x1E77E2
 
 
 def migrate(database: Database) -> None:
-    """Run what is missing of `migrations/versions`, all or nothing, while other starting processes wait."""
+    """Run what is missing of `migrations/versions`, all or nothing, while other starting processes wait.
+
+    Raises DatabaseUnusable with the cause.
+    """
+    try:
+        _upgrade(database)
+    except (SQLAlchemyError, CommandError, OSError) as error:
+        shown = database.url.render_as_string(hide_password=True)
+        raise DatabaseUnusable(f"the database {shown} cannot be used; check DATABASE_URL and VAR_DIR") from error
+
+
+def _upgrade(database: Database) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -28,4 +42,6 @@ def migrate(database: Database) -> None:
 def _lock(connection: Connection, *, is_sqlite: bool) -> None:
     # On SQLite the transaction itself has held the write lock since its BEGIN IMMEDIATE.
     if not is_sqlite:
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
+        connection.execute(text("SET LOCAL lock_timeout = 0"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock_id)"), {"lock_id": _LOCK_ID})

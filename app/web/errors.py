@@ -68,7 +68,7 @@ def not_found(message: str) -> Response:
 
 def _record_unavailable(error: errors.RecordUnavailable) -> Response:
     log.error("record unavailable", cause=str(error.__cause__ or error))
-    response = problem(503, "Service unavailable", "The request could not be recorded, so nothing was sent.")
+    response = problem(503, "Service unavailable", str(error))
     response.headers["Retry-After"] = str(RECORD_RETRY_AFTER_S)
     return response
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.emails import housekeeping
+from app.emails import housekeeping, record
 from app.emails.housekeeping import Housekeeper
 from app.emails.office import Office
 from app.errors import RecordUnavailable
@@ -42,10 +42,10 @@ def _leave(office: Office, *, is_handed_over: bool) -> str:
         reception_email="office@example.com",
         sender="anna@example.com",
     )
-    office.database.write(lambda connection: emails.add(connection, email, lease_until_ms=now_ms + 60_000))
+    office.database.write(lambda connection: emails.add(connection, email, lease_until_ms=now_ms + 30_000))
     if is_handed_over:
         office.database.write(
-            lambda connection: emails.mark_handed_over(connection, email.id, lease_until_ms=now_ms + 60_000)
+            lambda connection: emails.mark_handed_over(connection, email.id, lease_until_ms=now_ms + 30_000)
         )
     return email.id
 
@@ -60,11 +60,11 @@ def test_a_row_whose_process_died_tells_the_truth_within_its_lease(make_service:
         answers = [service.client.get(f"/api/v1/emails/{email_id}").json for email_id in (recorded, handed_over)]
         return [answer["status"] for answer in answers if answer is not None]
 
-    clock.now += timedelta(seconds=59)
-    housekeeping.settle_abandoned(office)
+    clock.now += timedelta(seconds=29)
+    record.settle_abandoned(office)
     assert statuses() == ["Sending", "Sending"]
     clock.now += timedelta(seconds=2)
-    housekeeping.settle_abandoned(office)
+    record.settle_abandoned(office)
     assert statuses() == ["Failed", "Uncertain"]
 
 
@@ -72,8 +72,8 @@ def test_a_row_that_was_given_up_is_not_handed_over_any_more(make_service: MakeS
     clock = Clock()
     office = _office(make_service(clock=clock))
     email_id = _leave(office, is_handed_over=False)
-    clock.now += timedelta(seconds=61)
-    housekeeping.settle_abandoned(office)
+    clock.now += timedelta(seconds=31)
+    record.settle_abandoned(office)
     assert not office.database.write(
         lambda connection: emails.mark_handed_over(connection, email_id, lease_until_ms=to_ms(clock.now))
     )
