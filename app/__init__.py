@@ -34,6 +34,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
         settings, inbox = with_embedded_inbox(settings)
     office = Office.open(settings, clock=clock)
     migrate(office.database)
+    office.gate.remember_blocks()
 
     app = Flask(__name__, static_folder=None)
     app.extensions["letterbox"] = office

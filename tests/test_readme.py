@@ -1,10 +1,13 @@
 """The README is true: what it names exists."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from app.cli import main
 from app.settings import PROJECT_ROOT, VARIABLES
+from tests.test_process import running
 
 README = (PROJECT_ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -31,3 +34,16 @@ def test_the_map_names_every_room() -> None:
     code_map = README.partition("## The map of the code")[2]
     for room in rooms:
         assert f"{room}/" in code_map
+
+
+def test_the_examples_work_in_the_order_in_which_they_stand(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    commands = [["bash", "-c", code] for language, code in blocks if language == "sh" and code.startswith("curl")]
+    commands += [[sys.executable, "-c", code] for language, code in blocks if language == "python"]
+    assert len(commands) == 3
+    with running(tmp_path) as service:
+        for *program, code in commands:
+            code = code.replace("localhost:8000", f"127.0.0.1:{service.port}")
+            result = subprocess.run([*program, code], capture_output=True, text=True, check=True)
+            assert re.search(r"[0-9A-F]{8}", result.stdout)
+        assert service.ask("GET", "/inbox")[2].count(b"<time") >= 3

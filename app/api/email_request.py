@@ -14,6 +14,10 @@ from app.model.email import EmailRequest, Priority
 from app.settings import MessageLimits
 from app.web.arguments import CaselessSchema, StrictBoolean
 
+_LONGEST_ADDRESS = 254
+_LONGEST_LOCAL_PART = 64
+"""In characters: RFC 5321, section 4.5.3.1, and erratum 1690 of RFC 3696."""
+
 
 def email_request_schema(limits: MessageLimits, templates: Iterable[str]) -> Schema:
     """The schema for these limits and for the templates that are there; built once per process."""
@@ -79,7 +83,8 @@ class Address(fields.String):
         text = super()._deserialize(value, attr, data, **kwargs)
         if not text.strip():
             raise self.make_error("required")
-        address = _normalised(text)
+        # Longer text is refused before it could fill the cache.
+        address = _normalised(text) if len(text) <= _LONGEST_ADDRESS else None
         if address is None:
             raise ValidationError("The Email field is not a valid e-mail address.")
         return address
@@ -88,14 +93,14 @@ class Address(fields.String):
 @lru_cache(maxsize=4096)
 def _normalised(text: str) -> str | None:
     """The address as email-validator normalises it; None when it is none, or one that could break out of a header."""
-    if len(text) > 254 or "=?" in text:
+    if "=?" in text:
         return None
     try:
         # Domains that only exist inside a company or a test are fine, a bare host name is not.
         result = validate_email(text, check_deliverability=False, globally_deliverable=False)
     except EmailNotValidError:
         return None
-    if len(result.local_part) > 64 or "." not in result.domain:
+    if len(result.local_part) > _LONGEST_LOCAL_PART or "." not in result.domain:
         return None
     return result.normalized
 

@@ -1,5 +1,6 @@
 """`/api/v1/emails`: send an email, look one up."""
 
+import re
 from typing import Any
 
 from flask import Response, jsonify
@@ -16,6 +17,17 @@ from app.web.arguments import CaselessSchema
 from app.web.versions import location_of
 
 
+class DecimalInteger(fields.Integer):
+    """An integer as people write it; `int` would also read `1_0`, ` 1`, `+1` and digits of other scripts."""
+
+    _DECIMAL = re.compile(r"-?[0-9]{1,9}")
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if not isinstance(value, str) or not self._DECIMAL.fullmatch(value):
+            raise self.make_error("invalid", input=value)
+        return int(value)
+
+
 class WordedBoolean(fields.Boolean):
     """A truth value of a query string: true or false, without case."""
 
@@ -29,13 +41,10 @@ class WordedBoolean(fields.Boolean):
 class SendingQuerySchema(CaselessSchema):
     """How a message is to be sent."""
 
-    smtp_id = fields.Integer(
+    smtp_id = DecimalInteger(
         data_key="smtpId",
         load_default=None,
-        error_messages={
-            "invalid": "The smtpId field must be an integer.",
-            "too_large": "The smtpId field must be an integer.",
-        },
+        error_messages={"invalid": "The smtpId field must be an integer."},
         metadata={"description": "Index of the SMTP configuration; the first one when it is left out."},
     )
     is_test = WordedBoolean(

@@ -1,15 +1,16 @@
 """`letterbox check-smtp`: signs in to every configured server and says, step by step, what to change."""
 
+import json
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import click
 import structlog
 
 from app.cli.opening import LetterboxCommand, opened_settings
-from app.errors import SettingsInvalid
 from app.model.smtp import SMTPConfiguration
 from app.smtp.check import CheckStep, check
 
@@ -66,17 +67,32 @@ def log_checks(configurations: Sequence[SMTPConfiguration]) -> None:
 
 @click.command("check-smtp", cls=LetterboxCommand)
 @click.option("--index", type=int, help="Only this configuration.")
-def check_smtp(index: int | None) -> None:
+@click.option("--json", "is_json", is_flag=True, help="As a JSON array.")
+def check_smtp(*, index: int | None, is_json: bool) -> None:
     """Sign in to every configured server; exit status 1 when one fails."""
-    settings = opened_settings()
-    configurations = [
-        configuration for configuration in settings.smtp_configurations if index is None or configuration.index == index
-    ]
+    configurations = opened_settings().smtp_configurations
+    if index is not None:
+        configurations = tuple(each for each in configurations if each.index == index)
+        if not configurations:
+            raise click.BadParameter(f"SMTP_CONFIGURATIONS has no Index {index}.", param_hint="--index")
     if not configurations:
-        wanted = "SMTP_CONFIGURATIONS is not set" if index is None else f"SMTP_CONFIGURATIONS has no Index {index}"
-        raise SettingsInvalid([f"{wanted}: there is no server to check."])
+        click.echo("SMTP_CONFIGURATIONS is not set: there is no server to check.", err=True)
+        sys.exit(1)
     checked = check_all(configurations)
-    for line in table(checked):
+    for line in [json.dumps(as_json(checked), indent=2)] if is_json else table(checked):
         click.echo(line)
     if not all(entry.is_usable for entry in checked):
         sys.exit(1)
+
+
+def as_json(checked: Sequence[CheckedConfiguration]) -> list[dict[str, Any]]:
+    """The same as `table`, for scripts."""
+    return [
+        {
+            "index": entry.configuration.index,
+            "isTest": entry.is_test,
+            "success": entry.is_usable,
+            "steps": [asdict(step) for step in entry.steps],
+        }
+        for entry in checked
+    ]

@@ -1,7 +1,10 @@
 """`letterbox serve`: brings the database up to date and serves. What `make run` calls."""
 
+import multiprocessing
 import socket
 import threading
+from functools import partial
+from multiprocessing.synchronize import Lock as SharedLock
 from multiprocessing.util import Finalize
 
 import click
@@ -54,7 +57,8 @@ def serve() -> None:
     )
     _check_port(settings)
     server.on_startup(lambda: _announce(settings))
-    server.serve(target_loader=load_application, wrap_loader=False)
+    loader = partial(load_application, is_check_taken=multiprocessing.Lock())
+    server.serve(target_loader=loader, wrap_loader=False)
 
 
 def _check_port(settings: Settings) -> None:
@@ -70,14 +74,17 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def load_application() -> Flask:
-    """Assemble the service in a process that serves: with housekeeping, and a try of the servers in the background."""
+def load_application(*, is_check_taken: SharedLock) -> Flask:
+    """Assemble the service in a process that serves, with housekeeping; the first one tries the SMTP servers."""
     settings = opened_settings()
     app = create_app(settings)
     office: Office = app.extensions["letterbox"]
     housekeeper = Housekeeper(office, office.clock)
     housekeeper.start()
-    threading.Thread(target=log_checks, args=(settings.smtp_configurations,), name="smtp-check", daemon=True).start()
+    if is_check_taken.acquire(block=False):
+        threading.Thread(
+            target=log_checks, args=(settings.smtp_configurations,), name="smtp-check", daemon=True
+        ).start()
 
     def close() -> None:
         housekeeper.stop()
@@ -96,3 +103,5 @@ def _announce(settings: Settings) -> None:
     log.info(f"Letterbox listens on {base}, its API is described at {base}/docs")
     if settings.runs_embedded_inbox:
         log.info(f"SMTP_CONFIGURATIONS is not set: every message goes to the embedded inbox at {base}/inbox")
+        if host != "localhost" or settings.host != "127.0.0.1":
+            log.warning(f"HOST is {settings.host}: whoever reaches this machine can read that inbox")

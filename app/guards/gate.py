@@ -75,6 +75,13 @@ class Gate:
         wait_s = max(0.0, until - self._clock().timestamp())
         return Admission(Verdict.BLOCKED, self._policies, ((0, wait_s),) * len(self._policies))
 
+    def remember_blocks(self) -> None:
+        """Know the blocks that stood before this process started, so that a restart frees nobody."""
+        now = self._clock()
+        for block in self.list_blocks():
+            blocked_for_s = (block.blocked_until - now).total_seconds()
+            self._blocks.add(block.client, blocked_for_s=blocked_for_s, set_here_by=None)
+
     def list_blocks(self) -> list[Block]:
         """The blocks of all processes that stand now, the newest first. Raises RecordUnavailable."""
         now_ms = to_ms(self._clock())

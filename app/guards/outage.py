@@ -106,7 +106,8 @@ class OutageTolerantWindows:
 
     def _catch_up(self) -> None:
         while self._catching_up:
-            client, blocked_until = next(iter(self._catching_up.items()))
+            with self._changing:
+                client, blocked_until = next(iter(self._catching_up.items()))
             if blocked_until is None:
                 self._shared.forget(client)
             elif (seconds := blocked_until - self._now()) > 0:

@@ -1,8 +1,7 @@
 """One line per event on standard error, the same for our events and for the libraries'. The command line sets it up.
 
 Our modules write `log = structlog.get_logger(__name__)` and `log.info("email sent", email_id=...)`; what comes through
-`logging.getLogger` goes the same way. Inside `structlog.contextvars.bound_contextvars(request_id=..., trace_id=...)`
-every line has those too.
+`logging.getLogger` goes the same way. Each line of a request has its `trace_id`, bound by `web`.
 """
 
 import logging

@@ -48,7 +48,10 @@ def email_address(text: str) -> str:
         )
     except EmailNotValidError as error:
         raise Unusable("an e-mail address such as info@example.com, without a name or brackets") from error
-    return f"{address.local_part}@{domain.lower()}" if is_at_home else address.normalized
+    if "=?" in text:
+        raise Unusable("an e-mail address without =?, which begins an encoded word in a header")
+    # In punycode, so that a server needs no SMTPUTF8 for it.
+    return f"{address.local_part}@{domain.lower() if is_at_home else address.ascii_domain}"
 
 
 def origin(text: str) -> str:
@@ -112,7 +115,7 @@ def database_url(text: str) -> str:
         # Each connection would see a memory of its own, and a restart would forget what was sent.
         raise Unusable("sqlite:/// and the path of a file", found="an SQLite URL without a file")
     if url.database.startswith("file:"):
-        return text
+        raise Unusable("sqlite:/// and the path of a file", found="an SQLite URI")
     return url.set(database=str(PROJECT_ROOT / url.database)).render_as_string(hide_password=False)
 
 

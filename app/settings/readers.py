@@ -93,13 +93,13 @@ def file_path(text: str) -> Path:
 
 
 def rate_limit(text: str) -> str:
-    """One limit in the notation of `limits` (https://limits.readthedocs.io, "Rate limit string notation")."""
-    expected = "one limit such as 10 per minute, 100/hour or 5 per 10 seconds"
+    """Limits in the notation of `limits` (https://limits.readthedocs.io, "Rate limit string notation")."""
+    expected = "limits such as 10 per minute, or 10/minute; 100/hour"
     try:
         items = parse_many(text)
     except ValueError as error:
         raise Unusable(expected) from error
-    if len(items) != 1 or not 1 <= items[0].amount <= 10**9 or not 1 <= items[0].get_expiry() <= 10**9:
+    if not items or not all(1 <= item.amount <= 10**9 and 1 <= item.get_expiry() <= 10**9 for item in items):
         raise Unusable(expected)
     return text
 

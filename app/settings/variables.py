@@ -78,8 +78,8 @@ VARIABLES = (
         "secret_keys",
         readers.secret_keys,
         "",
-        "encrypts and signs, at least 32 characters; several, comma separated, while rotating; required in production, "
-        "else made and kept in VAR_DIR",
+        "encrypts stored secrets, at least 32 characters; several, comma separated, while rotating; required in "
+        "production, else made and kept in VAR_DIR",
     ),
     Variable(
         "LOG_FORMAT", "log_format", choice("console", "json"), "", "default: console on a terminal, else json", "json"
@@ -92,7 +92,13 @@ VARIABLES = (
         "debug, info, warning, error or critical",
     ),
     # What is kept.
-    Variable("VAR_DIR", "var_dir", readers.file_path, "var", "directory of the database and of the made secret key"),
+    Variable(
+        "VAR_DIR",
+        "var_dir",
+        readers.file_path,
+        "var",
+        "directory of the database, the embedded inbox and the made secret key",
+    ),
     Variable(
         "DATABASE_URL",
         "database_url",
@@ -101,7 +107,9 @@ VARIABLES = (
         "SQLAlchemy URL; default: the SQLite file letterbox.db in VAR_DIR",
         "postgresql+psycopg://user:password@localhost/letterbox",
     ),
-    Variable("EMAIL_RETENTION_DAYS", "email_retention_days", _DAYS, "90", "how long emails stay on record"),
+    Variable(
+        "EMAIL_RETENTION_DAYS", "email_retention_days", _DAYS, "90", "how long emails and ended blocks stay on record"
+    ),
     Variable("COOLDOWN_RETENTION_DAYS", "cooldown_retention_days", _DAYS, "365", "how long a silent sender is counted"),
     # Abuse protection.
     Variable("RATE_LIMIT_ENABLED", "guards.rate_limit_enabled", flag, "true", "false turns throttle and blocks off"),

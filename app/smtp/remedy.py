@@ -31,6 +31,8 @@ def remedy_for(failure: SessionFailed, configuration: SMTPConfiguration, *, is_e
     remedy = remedies.get(failure.stage)
     if remedy is None:
         return f"{configuration.host} did not answer as an SMTP server does. Check Host and Port."
+    if failure.stage is Stage.AUTH and isinstance(failure.__cause__, OSError):
+        return f"{configuration.host} broke off during the sign-in. Try again later; check Username and the password."
     if failure.stage is Stage.AUTH and not is_encrypted and failure.reply is None:
         return (
             "Passwords are not sent in clear text. Use port 465 or 587; on a network that you trust, "

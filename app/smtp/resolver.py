@@ -43,8 +43,9 @@ class Resolver:
                 return known[1]
             future = self._under_way.get(key)
             if future is None:
-                future = self._under_way[key] = Future()
+                future = Future()
                 threading.Thread(target=self._run, args=(key, future), name=f"dns {host}", daemon=True).start()
+                self._under_way[key] = future
         return future.result(timeout=max(0.0, deadline - monotonic()))
 
     def _run(self, key: tuple[str, int], future: Future[tuple[Address, ...]]) -> None:

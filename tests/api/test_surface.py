@@ -94,6 +94,17 @@ def test_the_twentieth_request_within_seconds_is_blocked_and_pages_still_work(ma
     assert service.client.get("/test").text == "Test: route is working"
 
 
+def test_a_restart_frees_nobody(make_service: MakeService) -> None:
+    service = make_service(guards={"rate_limit_enabled": True})
+    for _ in range(20):
+        service.client.get("/api/v1/versiontest")
+    service.app.extensions["letterbox"].gate.close()
+    restarted = make_service(guards={"rate_limit_enabled": True})
+    assert restarted.client.get("/api/v1/versiontest").status_code == 403
+    assert restarted.app.extensions["letterbox"].gate.lift("127.0.0.1")
+    assert restarted.client.get("/api/v1/versiontest").status_code == 200
+
+
 def test_a_client_cannot_choose_its_own_address(make_service: MakeService) -> None:
     service = make_service(guards={"rate_limit_enabled": True})
     statuses = [

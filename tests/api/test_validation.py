@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.api import email_request
 from tests.conftest import MakeService, Service, valid_request
 
 
@@ -74,6 +75,26 @@ def _errors(service: Service, **request: Any) -> dict[str, list[str]]:
         ({"IsHtml": 1}, "IsHtml", "The IsHtml field must be true or false."),
         ({"Attachments": {}}, "Attachments", "The Attachments field must be an array."),
         ({"Attachments": ["x"]}, "Attachments[0]", "An attachment must be an object."),
+        (
+            {"Attachments": [{"FileName": "a\nb.txt", "Base64Content": "eA=="}]},
+            "Attachments[0].FileName",
+            "The FileName field must not contain control characters.",
+        ),
+        (
+            {"Attachments": [{"FileName": "x" * 256, "Base64Content": "eA=="}]},
+            "Attachments[0].FileName",
+            "The FileName field must be a string with a maximum length of 255.",
+        ),
+        (
+            {"Attachments": [{"FileName": "a.txt", "Base64Content": "eA==", "ContentType": "text/plain\r\nX: y"}]},
+            "Attachments[0].ContentType",
+            "The ContentType field is not a valid content type.",
+        ),
+        (
+            {"CustomFields": {"x" * 101: "x"}},
+            "CustomFields." + "x" * 100,
+            "The name of a custom field must have 1 to 100 characters.",
+        ),
         ({"Attachments": [{"Base64Content": "eA=="}]}, "Attachments[0].FileName", "The FileName field is required."),
         (
             {"Attachments": [{"FileName": "a.txt"}]},
@@ -132,6 +153,12 @@ def test_unusual_addresses_are_accepted(service: Service, address: str) -> None:
     assert service.post(json=valid_request(Email=address)).status_code == 201
 
 
+def test_a_refused_address_is_not_kept_in_memory(service: Service) -> None:
+    before = email_request._normalised.cache_info().currsize
+    _errors(service, json=valid_request(Email="x" * 1_000_000))
+    assert email_request._normalised.cache_info().currsize == before
+
+
 def test_all_wrong_properties_are_named_at_once(service: Service) -> None:
     errors = _errors(
         service,
@@ -174,6 +201,11 @@ def test_what_is_not_strict_json_is_a_validation_error(service: Service, body: b
     [
         ("smtpId=x", "smtpId"),
         ("smtpId=1.5", "smtpId"),
+        ("smtpId=1_0", "smtpId"),
+        ("smtpId=%2B1", "smtpId"),
+        ("smtpId=%201", "smtpId"),
+        ("smtpId=%EF%BC%91", "smtpId"),
+        ("smtpId=99999999999999999999", "smtpId"),
         ("smtpId=", "smtpId"),
         ("SMTPID=one", "smtpId"),
         ("smtpId=1&smtpId=2", "smtpId"),

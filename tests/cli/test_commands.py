@@ -81,6 +81,7 @@ def test_send_says_why_it_failed_and_exits_with_1(monkeypatch: pytest.MonkeyPatc
         ["send", "--message", "x", "--template", "fancy"],
         ["send", "--message", "x", "--field", "novalue"],
         ["blocks", "remove", "nonsense"],
+        ["check-smtp", "--index", "9"],
         ["unknown"],
     ],
 )
@@ -110,6 +111,30 @@ def test_a_bad_setting_is_named_and_exits_with_78(monkeypatch: pytest.MonkeyPatc
         assert "PORT" in result.stderr
         assert "SECRET_KEY" in result.stderr
         assert "Traceback" not in result.stderr
+
+
+def test_check_smtp_without_a_server_fails() -> None:
+    assert _run("check-smtp").exit_code == 1
+
+
+def test_check_smtp_speaks_json_for_scripts(monkeypatch: pytest.MonkeyPatch) -> None:
+    with SMTPServer(starttls=True, credentials=("sender@example.com", "secret")) as server:
+        _use(monkeypatch, server, "secret")
+        (entry,) = json.loads(_run("check-smtp", "--json").stdout)
+    assert entry["success"] is True
+    assert [step["name"] for step in entry["steps"]] == ["dns", "tcp", "tls", "ehlo", "auth"]
+
+
+def test_a_database_that_cannot_be_used_is_said_in_a_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    for url in (f"sqlite:///{tmp_path}/file/x.db", "postgresql+psycopg://someone:secret@127.0.0.1:1/x"):
+        monkeypatch.setenv("DATABASE_URL", url)
+        for command in (["serve"], ["prune"]):
+            result = _run(*command)
+            assert result.exit_code == 1
+            assert result.stderr.startswith("letterbox: the d")
+            assert "Traceback" not in result.stderr
+            assert "secret" not in result.stderr
 
 
 def test_blocks_are_listed_and_lifted() -> None:

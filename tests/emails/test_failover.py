@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from app.errors import RecordUnavailable
 from app.model.smtp import Account
+from app.storage import emails
 from tests.conftest import MakeService, Service, valid_request
 from tests.smtp_server import CHUNKING, PIPELINING, PLAIN, Drop, Fault, SMTPServer
 
@@ -130,6 +132,34 @@ def test_no_reply_after_everything_was_handed_over_is_uncertain_and_never_sent_a
     assert (len(silent.received), len(healthy.received)) == (1, 0)
     # The visitor's retry would be the duplicate.
     assert service.post(json=body).status_code == 400
+
+
+def test_when_the_record_fails_between_two_servers_nothing_more_is_sent_and_the_attempts_are_kept(
+    make_service: MakeService, servers: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusing = servers.enter_context(SMTPServer(faults={"MESSAGE": "451 4.3.0 try later"}))
+    healthy = servers.enter_context(SMTPServer())
+    service = _service(make_service, refusing, healthy)
+    mark, calls = emails.mark_handed_over, []
+
+    def mark_once(*arguments: Any, **options: Any) -> bool:
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise RecordUnavailable("The disk is full.")
+        return mark(*arguments, **options)
+
+    monkeypatch.setattr(emails, "mark_handed_over", mark_once)
+    body = valid_request()
+    answer = service.post(json=body)
+    assert answer.status_code == 503
+    assert healthy.received == []
+    monkeypatch.undo()
+    (email_id,) = {call[1] for call in calls}
+    record = service.client.get(f"/api/v1/emails/{email_id}").json
+    assert record is not None
+    assert record["status"] == "Failed"
+    assert [attempt["outcome"] for attempt in record["attempts"]] == ["server-at-fault"]
+    assert service.post(json=body).status_code == 201
 
 
 def test_a_refused_message_is_not_offered_elsewhere(make_service: MakeService, servers: ExitStack) -> None:

@@ -6,12 +6,14 @@ import pytest
 
 from app.emails import housekeeping, record
 from app.emails.housekeeping import Housekeeper
+from app.emails.monthly_test import send_monthly_test
 from app.emails.office import Office
 from app.errors import RecordUnavailable
 from app.model.email import Email, Phase, Status
 from app.storage import emails
 from app.storage.times import to_ms
 from tests.conftest import MakeService, Service, valid_request
+from tests.smtp_server import SMTPServer
 
 
 class Clock:
@@ -66,6 +68,24 @@ def test_a_row_whose_process_died_tells_the_truth_within_its_lease(make_service:
     clock.now += timedelta(seconds=2)
     record.settle_abandoned(office)
     assert statuses() == ["Failed", "Uncertain"]
+    # The message that may have arrived counts, so that the visitor's retry is no duplicate.
+    assert service.post(json=valid_request(Email="anna@example.com")).status_code == 400
+
+
+def test_a_lease_is_renewed_as_long_as_the_process_sends(make_service: MakeService) -> None:
+    clock = Clock()
+    office = _office(make_service(clock=clock))
+    email_id = _leave(office, is_handed_over=True)
+    email = office.database.read(lambda connection: emails.find(connection, email_id))
+    assert email is not None
+    office.under_way[email_id] = email
+    for _ in range(20):
+        clock.now += timedelta(seconds=10)
+        record.renew_leases(office)
+        record.settle_abandoned(office)
+    email = office.database.read(lambda connection: emails.find(connection, email_id))
+    assert email is not None
+    assert email.status is Status.SENDING
 
 
 def test_a_row_that_was_given_up_is_not_handed_over_any_more(make_service: MakeService) -> None:
@@ -139,6 +159,17 @@ def test_the_monthly_message_is_sent_once_per_deployment(make_service: MakeServi
     assert sent() == 1
     clock.now += timedelta(days=1, hours=1)
     assert sent() == 2
+
+
+def test_the_monthly_message_fails_with_the_first_server_even_when_another_would_take_it(
+    make_service: MakeService, caplog: pytest.LogCaptureFixture
+) -> None:
+    with SMTPServer(faults={"MAIL": "451 4.3.0 later"}) as broken, SMTPServer() as healthy:
+        configurations = broken.configuration(1), healthy.configuration(2)
+        service = make_service(smtp_configurations=configurations, reception_email="office@example.com")
+        assert send_monthly_test(_office(service))
+    assert healthy.received == []
+    assert "the monthly test message was not delivered" in caplog.text
 
 
 def test_a_duty_that_fails_stops_no_other(make_service: MakeService, caplog: pytest.LogCaptureFixture) -> None:
