@@ -155,6 +155,6 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # Transactions are begun by us (BEGIN IMMEDIATE) or not at all (single reads), never by the driver.
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode=WAL")
-    # What is committed outlives the process, however it ends. A power failure can take the last commits with it; waiting
-    # for the disk on each of them would cost more than all the rest of a request.
+    # What is committed outlives the process, however it ends. A power failure can take the last commits with it;
+    # waiting for the disk on each of them would cost more than all the rest of a request.
     connection.execute("PRAGMA synchronous=NORMAL")
