@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask_smorest import Blueprint
+from flask_smorest.arguments import ArgumentsMixin
 from marshmallow import Schema, fields
 
-from app.web.arguments import ArgumentsParser
+from app.web.arguments import ArgumentsParser, QueryParser
 
 View = TypeVar("View", bound=Callable[..., Any])
 _PROBLEM = "application/problem+json"
@@ -48,10 +49,25 @@ _ERROR_SCHEMA = ErrorSchema()
 _TEXT_SCHEMA = {"type": "string"}
 
 
+class _QueryArguments(ArgumentsMixin):  # type: ignore[misc]
+    """flask-smorest's decorator, with the parser for a query that a body follows."""
+
+    ARGUMENTS_PARSER = QueryParser()
+
+
 class APIBlueprint(Blueprint):  # type: ignore[misc]
     """A flask-smorest blueprint that reads requests strictly."""
 
     ARGUMENTS_PARSER = ArgumentsParser()
+
+    def query_and_body(self, query: Schema, body: Schema) -> Callable[[View], View]:
+        """Two arguments for the view; what is wrong in either is said in one answer."""
+
+        def decorate(view: View) -> View:
+            decorated: View = _QueryArguments().arguments(query, location="query")(self.arguments(body)(view))
+            return decorated
+
+        return decorate
 
     def problems(self, **descriptions: str) -> Callable[[View], View]:
         """Document answers as problem documents; keywords are `s` and the status, `s502="..."`."""

@@ -5,15 +5,16 @@ from functools import lru_cache
 from typing import Any
 
 from email_validator import EmailNotValidError, validate_email
-from marshmallow import Schema, ValidationError, fields, post_load
+from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 from marshmallow.validate import Length
 
-from app.messages.attachments import AttachmentRefused, read_attachment
+from app.messages.attachments import attachment_faults, attachment_of
 from app.model.attachment import Attachment
 from app.model.email import EmailRequest, Priority
 from app.settings import MessageLimits
 from app.web.arguments import CaselessSchema, StrictBoolean
 
+_ATTACHMENT_PROPERTIES = ("file_name", "base64_content", "content_type")
 _LONGEST_ADDRESS = 254
 _LONGEST_LOCAL_PART = 64
 """In characters: RFC 5321, section 4.5.3.1, and erratum 1690 of RFC 3696."""
@@ -29,17 +30,15 @@ def email_request_schema(limits: MessageLimits, templates: Iterable[str]) -> Sch
         base64_content = _text("Base64Content", required=True, example="JVBERi0xLjQK")
         content_type = _text("ContentType", example="application/pdf")
 
+        @validates_schema(skip_on_field_errors=False)
+        def check(self, data: dict[str, Any], **_: Any) -> None:
+            faults = attachment_faults(**{name: data.get(name) for name in _ATTACHMENT_PROPERTIES}, limits=limits)
+            if faults:
+                raise ValidationError({name: [sentence] for name, sentence in faults.items()})
+
         @post_load
         def to_model(self, data: dict[str, Any], **_: Any) -> Attachment:
-            try:
-                return read_attachment(
-                    file_name=data["file_name"],
-                    base64_content=data["base64_content"],
-                    content_type=data.get("content_type"),
-                    limits=limits,
-                )
-            except AttachmentRefused as error:
-                raise ValidationError({name: [sentence] for name, sentence in error.errors.items()}) from error
+            return attachment_of(**{"content_type": None} | data)
 
     class EmailRequestSchema(CaselessSchema):
         email = Address(

@@ -83,8 +83,7 @@ def blueprint(office: Office) -> APIBlueprint:
     request_schema = email_request_schema(office.settings.limits, office.templates.names)
 
     @routes.route("", methods=["POST"])
-    @routes.arguments(SendingQuerySchema(), location="query")
-    @routes.arguments(request_schema)
+    @routes.query_and_body(SendingQuerySchema(), request_schema)
     @routes.response(201, EmailSchema(), description="A server has accepted the message; see Location.")
     @routes.problems(
         s400="A property is wrong, the sender has to wait, or the SMTP configuration is unknown.",

@@ -6,9 +6,8 @@ way into the mail. Rules and deny-list: `email-api` section 3 and `message-safet
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from app.errors import LetterboxError
 from app.messages.content_types import checked_content_type, guessed_content_type
 from app.messages.headers import cleaned
 from app.model.attachment import Attachment
@@ -24,33 +23,24 @@ _LAST_BEFORE_PADDING = {0: _BASE64_ALPHABET, 1: b"AEIMQUYcgkosw048", 2: b"AQgw"}
 """With so many `=`, the characters that may come before them: the bits that decode to nothing are zero."""
 
 
-class AttachmentRefused(LetterboxError):
-    """An attachment breaks the contract; `errors` maps its property, as documented, to a sentence."""
+def attachment_faults(
+    *, file_name: str | None, base64_content: str | None, content_type: str | None, limits: MessageLimits
+) -> dict[str, str]:
+    """Every wrong one of the given properties, by its documented name, with a sentence; None is not looked at.
 
-    def __init__(self, errors: Mapping[str, str]) -> None:
-        self.errors = dict(errors)
-        super().__init__("; ".join(self.errors.values()))
-
-
-def read_attachment(
-    *, file_name: str, base64_content: str, content_type: str | None, limits: MessageLimits
-) -> Attachment:
-    """The attachment that these three properties describe; raises AttachmentRefused with every wrong one at once.
-
-    A missing or empty `content_type` (what a browser says of a file it does not know) is guessed from the file name.
+    An empty `content_type` (what a browser says of a file it does not know) is as good as none.
     """
-    name = cleaned(file_name).strip()
-    errors = {
-        property_name: sentence
-        for property_name, sentence in (
-            ("FileName", _file_name_fault(file_name, name, limits)),
-            ("Base64Content", _base64_fault(base64_content)),
-            ("ContentType", _content_type_fault(content_type)),
-        )
-        if sentence
+    faults = {
+        "FileName": None if file_name is None else _file_name_fault(file_name, limits),
+        "Base64Content": None if base64_content is None else _base64_fault(base64_content),
+        "ContentType": _content_type_fault(content_type),
     }
-    if errors:
-        raise AttachmentRefused(errors)
+    return {name: sentence for name, sentence in faults.items() if sentence}
+
+
+def attachment_of(*, file_name: str, base64_content: str, content_type: str | None) -> Attachment:
+    """The attachment of properties without faults; a missing content type is guessed from the file name."""
+    name = _plain_name(file_name)
     return Attachment(
         file_name=name,
         content_type=checked_content_type(content_type) if content_type else guessed_content_type(name),
@@ -59,7 +49,12 @@ def read_attachment(
     )
 
 
-def _file_name_fault(as_given: str, name: str, limits: MessageLimits) -> str | None:
+def _plain_name(as_given: str) -> str:
+    return cleaned(as_given).strip()
+
+
+def _file_name_fault(as_given: str, limits: MessageLimits) -> str | None:
+    name = _plain_name(as_given)
     if _CONTROL.search(as_given):
         return "The FileName field must not contain control characters."
     if _NOT_IN_FILE_NAMES.search(as_given):

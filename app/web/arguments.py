@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Never, cast
 
-from flask import Request
+from flask import Request, g
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
@@ -58,6 +58,17 @@ class StrictBoolean(fields.Boolean):
 class ArgumentsParser(FlaskParser):
     """The parser of every blueprint; raises RequestInvalid, and 415 for a body that is not JSON."""
 
+    def parse(self, *arguments: Any, **options: Any) -> Any:
+        """As webargs does it, together with what a `QueryParser` found wrong before."""
+        query_errors = g.pop("query_errors", {})
+        try:
+            parsed = super().parse(*arguments, **options)
+        except RequestInvalid as error:
+            raise RequestInvalid(query_errors | error.errors) from error
+        if query_errors:
+            raise RequestInvalid(query_errors)
+        return parsed
+
     def load_json(self, req: Request, schema: Schema) -> Any:
         if req.mimetype != "application/json" or req.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
             raise UnsupportedMediaType("The request body must be application/json in UTF-8.")
@@ -75,6 +86,17 @@ class ArgumentsParser(FlaskParser):
             for name, sentence in _flatten(messages):
                 errors.setdefault(name or WHOLE_BODY, []).append(sentence)
         raise RequestInvalid(errors) from error
+
+
+class QueryParser(ArgumentsParser):
+    """For a query that a body follows: its errors wait until the body has been read, so that all are said at once."""
+
+    def parse(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().parse(*arguments, **options)
+        except RequestInvalid as error:
+            g.query_errors = error.errors
+            return {}
 
 
 def _body(req: Request) -> bytes:

@@ -165,16 +165,20 @@ def test_all_wrong_properties_are_named_at_once(service: Service) -> None:
         json={
             "eMail": "x",
             "PRIORITY": "x",
-            "attachments": [{"filename": "a.exe", "base64content": "?"}, {"FileName": "../x", "Base64Content": "eA=="}],
+            "attachments": [{"filename": "a.exe", "base64content": "?"}, {"Base64Content": "x"}],
         },
+        path="/api/v1/emails?smtpId=x&test=y",
     )
     assert set(errors) == {
+        "smtpId",
+        "test",
         "Email",
         "Message",
         "Priority",
         "Attachments[0].FileName",
         "Attachments[0].Base64Content",
         "Attachments[1].FileName",
+        "Attachments[1].Base64Content",
     }
 
 
