@@ -124,6 +124,19 @@ def test_two_processes_share_cooldown_and_inbox(tmp_path: Path) -> None:
         assert sorted(statuses) == [201] + [400] * 11
 
 
+def test_a_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    with running(tmp_path) as service:
+        (child, *_) = Path(f"/proc/{service.process.pid}/task/{service.process.pid}/children").read_text().split()
+        os.kill(int(child), signal.SIGKILL)
+        for _ in range(100):
+            try:
+                status, _, _ = service.ask("POST", "/api/v1/emails", valid_request())
+                break
+            except OSError:
+                time.sleep(0.1)
+        assert status == 201
+
+
 def test_a_port_that_is_taken_is_said_in_a_line(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = str(listener.getsockname()[1])

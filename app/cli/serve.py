@@ -51,6 +51,8 @@ def serve() -> None:
         backpressure=settings.web_threads * 2,
         websockets=False,
         workers_kill_timeout=30,
+        # A process that dies takes its own requests with it, not the service.
+        respawn_failed_workers=True,
         # Its warnings are about the number of threads, which waits for SMTP servers and not for processors.
         log_level=LogLevels.error,
         log_dictconfig=_SERVER_LOGGING,

@@ -6,13 +6,13 @@ One thread per process. Every duty is safe when many processes do it at the same
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from app.emails.monthly_test import send_monthly_test
 from app.emails.office import Office
-from app.emails.record import renew_leases, settle_abandoned
+from app.emails.record import LEASE, renew_leases, settle_abandoned
 from app.model.clock import Clock
 from app.storage import blocks, cooldowns, emails
 from app.storage.times import to_ms
@@ -39,12 +39,12 @@ class Housekeeper:
     _duties: list[_Duty] = field(init=False)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _tended_at: datetime | None = None
 
     def __post_init__(self) -> None:
         self._duties = [
             _Duty("write late outcomes", timedelta(seconds=1), Office.write_kept_outcomes),
-            _Duty("renew leases", timedelta(seconds=10), renew_leases),
-            _Duty("settle abandoned emails", timedelta(seconds=5), settle_abandoned),
+            _Duty("tend leases", timedelta(seconds=5), self._tend_leases),
             _Duty("prune", timedelta(hours=1), prune),
         ]
         if self.office.settings.monthly_test_email:
@@ -70,6 +70,16 @@ class Housekeeper:
                 duty.perform(self.office)
             except Exception:
                 log.exception("housekeeping failed", duty=duty.name)
+
+    def _tend_leases(self, office: Office) -> None:
+        """Renew this process's leases, then settle what others left behind."""
+        now = self.clock()
+        # When the database was away, nobody could renew. The living get a turn before anybody is taken for dead.
+        is_back = self._tended_at is not None and now - self._tended_at > LEASE / 2
+        renew_leases(office)
+        if not is_back:
+            settle_abandoned(office)
+        self._tended_at = now
 
     def _run(self) -> None:
         while not self._stopped.wait(_TICK_S):

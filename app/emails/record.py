@@ -24,7 +24,7 @@ from app.storage.times import to_ms
 log = structlog.get_logger(__name__)
 
 LEASE = timedelta(seconds=30)
-"""With a renewal every 10 seconds, rows of a dead process are settled within 45 seconds, a slow one keeps its own."""
+"""With a renewal every 5 seconds, rows of a dead process are settled within 40 seconds, a slow one keeps its own."""
 
 _LEASE_MS = LEASE // timedelta(milliseconds=1)
 

@@ -88,6 +88,38 @@ def test_a_lease_is_renewed_as_long_as_the_process_sends(make_service: MakeServi
     assert email.status is Status.SENDING
 
 
+def test_after_an_outage_the_living_renew_before_anybody_is_taken_for_dead(
+    make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    office = _office(make_service(clock=clock))
+    keeper = Housekeeper(office, clock)
+    keeper.perform_due()
+    email_id = _leave(office, is_handed_over=False)
+
+    def status() -> Status:
+        email = office.database.read(lambda connection: emails.find(connection, email_id))
+        assert email is not None
+        return email.status
+
+    with monkeypatch.context() as outage:
+        outage.setattr(office.database, "_commit_pending", _fail)
+        for _ in range(8):
+            clock.now += timedelta(seconds=5)
+            keeper.perform_due()
+    keeper.perform_due()
+    clock.now += timedelta(seconds=1)
+    keeper.perform_due()
+    assert status() is Status.SENDING
+    clock.now += timedelta(seconds=10)
+    keeper.perform_due()
+    assert status() is Status.FAILED
+
+
+def _fail() -> None:
+    raise RecordUnavailable("the database is away")
+
+
 def test_a_row_that_was_given_up_is_not_handed_over_any_more(make_service: MakeService) -> None:
     clock = Clock()
     office = _office(make_service(clock=clock))
