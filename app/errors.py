@@ -8,6 +8,12 @@ LetterboxError
  ├─ TestAccountMissing         test=true where no test password is configured
  ├─ CooldownActive             the sender has to wait
  ├─ EmailNotFound
+ ├─ TokenInvalid               an access token that is unknown, malformed, expired or revoked
+ ├─ ClientRejected             client credentials that are wrong
+ ├─ PermissionMissing          the access token is good, and not for this
+ ├─ ProjectNotFound, ProjectExists
+ ├─ ConnectionNotFound, ConnectionExists
+ ├─ ConnectionInvalid          what was given for a connection breaks its type's rules; carries field -> sentences
  ├─ DatabaseUnusable           the database cannot be opened or migrated at the start
  ├─ RecordUnavailable          the database does not answer, or did not take what must come before sending
  │   └─ HandOverUnrecorded     it failed between two servers; carries the attempts until then
@@ -18,6 +24,7 @@ LetterboxError
 
 from collections.abc import Mapping, Sequence
 
+from app.model.access import Permission
 from app.model.email import Email
 from app.model.outcome import Attempt
 
@@ -75,6 +82,60 @@ class EmailNotFound(LetterboxError):
     def __init__(self, email_id: str) -> None:
         self.email_id = email_id
         super().__init__(f"Email {email_id!r} was not found")
+
+
+class TokenInvalid(LetterboxError):
+    """Which of the reasons it was is told to nobody."""
+
+    def __init__(self) -> None:
+        super().__init__("Invalid token")
+
+
+class ClientRejected(LetterboxError):
+    """No such client, or another secret."""
+
+    def __init__(self) -> None:
+        super().__init__("Bad credentials")
+
+
+class PermissionMissing(LetterboxError):
+    """The caller's token lacks every one of `permissions` in its project."""
+
+    def __init__(self, *permissions: Permission) -> None:
+        self.permissions = permissions
+        super().__init__(f"The access token needs the permission {' or '.join(permissions)}.")
+
+
+class ProjectNotFound(LetterboxError):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"Project '{name}' not found")
+
+
+class ProjectExists(LetterboxError):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"Project '{name}' already exists")
+
+
+class ConnectionNotFound(LetterboxError):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"Connection (name: {name}) was not found!")
+
+
+class ConnectionExists(LetterboxError):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"Connection (name: {name}) already exists!")
+
+
+class ConnectionInvalid(LetterboxError):
+    """`errors` maps each field, as it is named on the wire, to its sentences; none holds a secret."""
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        self.errors = {name: list(sentences) for name, sentences in errors.items()}
+        super().__init__(" ".join(f"{name}: {' '.join(sentences)}" for name, sentences in self.errors.items()))
 
 
 class DatabaseUnusable(LetterboxError):

@@ -46,7 +46,8 @@ class Phase(StrEnum):
 class EmailRequest:
     """A validated request to send one message. Every text is as the caller wrote it; nothing is cleaned yet.
 
-    `template` and `body_template` exclude each other: when both were given, `template` wins.
+    `template` and `body_template` exclude each other: when both were given, `template` wins. From `to` on, only a caller
+    with an access token is listened to; without `to` the mail goes to the configured recipient.
     """
 
     email: str
@@ -59,13 +60,19 @@ class EmailRequest:
     is_html: bool = False
     priority: Priority = Priority.NORMAL
     attachments: tuple[Attachment, ...] = ()
+    to: tuple[str, ...] = ()
+    cc: tuple[str, ...] = ()
+    bcc: tuple[str, ...] = ()
+    reply_to: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Email:
     """The record of one email: the truth that `GET /api/v1/emails/{id}` shows.
 
-    `id` is 8 upper-case hex digits. Datetimes are aware and in UTC.
+    `id` is 8 upper-case hex digits. Datetimes are aware and in UTC. `project_id` is the project of the access token that
+    it was sent with, None for an anonymous caller's; `reception_email` is the first recipient.
     """
 
     id: str
@@ -79,3 +86,4 @@ class Email:
     delivered_smtp_id: int | None = None
     settled_at: datetime | None = None
     attempts: tuple[Attempt, ...] = ()
+    project_id: int | None = None

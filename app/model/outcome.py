@@ -39,12 +39,15 @@ class Stage(StrEnum):
 class Attempt:
     """One try at one configuration.
 
+    `recipients` are those that were named to the server, `refused` those of them that it did not take: of a message
+    that was accepted, they are the ones who did not get it.
+
     `code` and `enhanced_code` are the deciding reply's (None without one); `detail` is for the operator, at most 500
     characters, free of control characters, and never shown to a caller.
     """
 
     smtp_id: int
-    recipient: str
+    recipients: tuple[str, ...]
     started_at: datetime
     duration_ms: int
     outcome: Outcome
@@ -52,6 +55,7 @@ class Attempt:
     code: int | None = None
     enhanced_code: str | None = None
     detail: str = ""
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

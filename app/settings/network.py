@@ -93,6 +93,14 @@ def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     return tuple(found)
 
 
+def ports(text: str) -> tuple[int, ...]:
+    """Port numbers, separated by commas."""
+    found = [part.strip() for part in text.split(",")]
+    if not all(re.fullmatch(r"[0-9]{1,5}", part) and 1 <= int(part) <= 65535 for part in found):
+        raise Unusable("port numbers from 1 to 65535, separated by commas")
+    return tuple(sorted({int(part) for part in found}))
+
+
 def database_url(text: str) -> str:
     """A SQLAlchemy URL; the file of SQLite counts from the project, so that every command finds the same one."""
     expected = "sqlite:///path/to/file.db or postgresql+psycopg://user:password@host/database"

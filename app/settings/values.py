@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from app.model.smtp import SMTPConfiguration
+from app.model.smtp import Reach, SMTPConfiguration
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +23,7 @@ class GuardSettings:
     excess_block_s: int = 21600
     cooldown_enabled: bool = True
     cooldown_step_s: int = 3600
+    token_rate_limit: str = "600 per minute"
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     storage_uri: str = field(default="memory://", repr=False)
     """May hold a password."""
@@ -34,6 +35,7 @@ class MessageLimits:
 
     request_body: int = 10 * 1024 * 1024
     attachments: int = 20
+    recipients: int = 50
     custom_fields: int = 100
     custom_field_name: int = 100
     message: int = 200_000
@@ -69,6 +71,8 @@ class Settings:
     templates_dir: Path = PROJECT_ROOT / "templates"
     request_deadline_s: float = 60.0
     monthly_test_email: bool = False
+    connection_ports: tuple[int, ...] = (25, 465, 587, 2525)
+    connection_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     email_retention_days: int = 90
     cooldown_retention_days: int = 365
     guards: GuardSettings = field(default_factory=GuardSettings)
@@ -78,6 +82,11 @@ class Settings:
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def connection_reach(self) -> Reach:
+        """Where connections may lead: whoever has a token must not get behind a production service's firewall."""
+        return Reach(is_limited=self.is_production, allowed_networks=self.connection_allowed_networks)
 
     @property
     def runs_embedded_inbox(self) -> bool:

@@ -91,6 +91,22 @@ VARIABLES = (
         "info",
         "debug, info, warning, error or critical",
     ),
+    # Connections, which callers with an access token make.
+    Variable(
+        "CONNECTION_PORTS",
+        "connection_ports",
+        network.ports,
+        "25,465,587,2525",
+        "ports that an email connection may lead to",
+    ),
+    Variable(
+        "CONNECTION_ALLOWED_NETWORKS",
+        "connection_allowed_networks",
+        network.networks,
+        "",
+        "private networks that connections may lead to although ENVIRONMENT is production",
+        "10.20.0.0/16",
+    ),
     # What is kept.
     Variable(
         "VAR_DIR",
@@ -123,6 +139,9 @@ VARIABLES = (
     Variable("COOLDOWN_ENABLED", "guards.cooldown_enabled", flag, "true", "make a sender wait between messages"),
     Variable("COOLDOWN_STEP_SECONDS", "guards.cooldown_step_s", _SECONDS, "3600", "wait added by each message"),
     Variable(
+        "TOKEN_RATE_LIMIT", "guards.token_rate_limit", rate_limit, "600 per minute", "throttle per access token"
+    ),
+    Variable(
         "TRUSTED_PROXIES",
         "guards.trusted_proxies",
         network.networks,
@@ -141,6 +160,7 @@ VARIABLES = (
     # How large a request may be. Sizes in bytes, lengths in characters.
     Variable("MAX_REQUEST_BYTES", "limits.request_body", _COUNT, "10485760", "request body"),
     Variable("MAX_ATTACHMENTS", "limits.attachments", whole_number(0, 1000), "20", "attachments"),
+    Variable("MAX_RECIPIENTS", "limits.recipients", whole_number(1, 1000), "50", "To, Cc and Bcc together"),
     Variable("MAX_CUSTOM_FIELDS", "limits.custom_fields", whole_number(0, 100_000), "100", "custom fields"),
     Variable("MAX_CUSTOM_FIELD_NAME_LENGTH", "limits.custom_field_name", _COUNT, "100", "name of a custom field"),
     Variable("MAX_MESSAGE_LENGTH", "limits.message", _COUNT, "200000", "Message"),

@@ -158,3 +158,4 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # What is committed outlives the process, however it ends. A power failure can take the last commits with it;
     # waiting for the disk on each of them would cost more than all the rest of a request.
     connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA foreign_keys=ON")

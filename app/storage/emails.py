@@ -65,6 +65,7 @@ def add(connection: Connection, email: Email, *, lease_until_ms: int) -> bool:
             "created_at": to_ms(email.created_at),
             "settled_at": None,
             "lease_until": lease_until_ms,
+            "project_id": email.project_id,
         },
     ).first()
     return row is not None
@@ -136,6 +137,7 @@ def _from_row(row: Row[tuple[object, ...]]) -> Email:
         created_at=from_ms(values["created_at"]),
         settled_at=None if values["settled_at"] is None else from_ms(values["settled_at"]),
         attempts=_attempts_from_json(values["attempts"]),
+        project_id=values["project_id"],
     )
 
 
@@ -144,7 +146,7 @@ def _attempts_to_json(attempts: Sequence[Attempt]) -> str:
         [
             {
                 "smtpId": attempt.smtp_id,
-                "recipient": attempt.recipient,
+                "recipients": attempt.recipients,
                 "startedAt": to_ms(attempt.started_at),
                 "durationMs": attempt.duration_ms,
                 "outcome": attempt.outcome,
@@ -152,6 +154,7 @@ def _attempts_to_json(attempts: Sequence[Attempt]) -> str:
                 "code": attempt.code,
                 "enhancedCode": attempt.enhanced_code,
                 "detail": attempt.detail,
+                "refused": attempt.refused,
             }
             for attempt in attempts
         ]
@@ -162,7 +165,7 @@ def _attempts_from_json(text: str) -> tuple[Attempt, ...]:
     return tuple(
         Attempt(
             smtp_id=entry["smtpId"],
-            recipient=entry["recipient"],
+            recipients=tuple(entry["recipients"] if "recipients" in entry else [entry["recipient"]]),
             started_at=from_ms(entry["startedAt"]),
             duration_ms=entry["durationMs"],
             outcome=Outcome(entry["outcome"]),
@@ -170,6 +173,7 @@ def _attempts_from_json(text: str) -> tuple[Attempt, ...]:
             code=entry["code"],
             enhanced_code=entry["enhancedCode"],
             detail=entry["detail"],
+            refused=tuple(entry.get("refused", ())),
         )
         for entry in json.loads(text)
     )

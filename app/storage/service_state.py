@@ -1,8 +1,13 @@
 """Queries on `service_state`: facts of the whole deployment, each a name and a text."""
 
+from typing import Any
+
 from sqlalchemy import Connection, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from app.storage.tables import service_state
+
+_DIALECTS: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
 
 
 def read(connection: Connection, name: str) -> str | None:
@@ -19,3 +24,9 @@ def replace_if(connection: Connection, name: str, *, old: str | None, new: str) 
         return True
     matches = (service_state.c.name == name) & (service_state.c.value == old)
     return connection.execute(update(service_state).where(matches).values(value=new)).rowcount == 1
+
+
+def put(connection: Connection, name: str, value: str) -> None:
+    """Write a value, whatever was there."""
+    insert_anew = _DIALECTS[connection.dialect.name].insert(service_state).values(name=name, value=value)
+    connection.execute(insert_anew.on_conflict_do_update(index_elements=["name"], set_={"value": value}))

@@ -5,6 +5,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    ForeignKey,
     Index,
     Integer,
     MetaData,
@@ -12,6 +13,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 metadata = MetaData()
@@ -31,12 +33,17 @@ emails = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("settled_at", BigInteger),
     Column("lease_until", BigInteger),
+    Column("project_id", Integer),
     CheckConstraint("status IN ('Sending', 'Sent', 'Failed', 'Uncertain')", name="ck_emails_status"),
     CheckConstraint("phase IN ('recorded', 'handed-over', 'settled')", name="ck_emails_phase"),
     Index("ix_emails_created_at", "created_at"),
     Index("ix_emails_lease_until", "lease_until"),
+    Index("ix_emails_project", "project_id", "created_at", "id"),
 )
-"""`lease_until`: who delivers the row must have settled it by then, or is dead; NULL once settled."""
+"""`lease_until`: who delivers the row must have settled it by then, or is dead; NULL once settled.
+
+`project_id` is NULL for the emails of anonymous callers. It outlives its project, so that nobody inherits its emails.
+"""
 
 cooldowns = Table(
     "cooldowns",
@@ -74,3 +81,81 @@ service_state = Table(
     Column("value", Text, nullable=False),
 )
 """Facts of the whole deployment, such as when the monthly test message was last sent."""
+
+projects = Table(
+    "projects",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("name_key", String(100), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("name_key", name="uq_projects_name_key"),
+    sqlite_autoincrement=True,
+)
+"""`name_key` is what names are compared by (`model.names`). Here and below an id is never given a second time."""
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("client_id", String(64), nullable=False),
+    Column("secret_digest", String(64), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("permissions", String(255), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+    UniqueConstraint("client_id", name="uq_clients_client_id"),
+    sqlite_autoincrement=True,
+)
+
+access_tokens = Table(
+    "access_tokens",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("client_id", Integer, ForeignKey("clients.id", ondelete="CASCADE")),
+    Column("digest", String(64), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("permissions", String(255), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("revoked_at", BigInteger),
+    Column("last_used_at", BigInteger),
+    UniqueConstraint("digest", name="uq_access_tokens_digest"),
+    Index("ix_access_tokens_expires_at", "expires_at"),
+    sqlite_autoincrement=True,
+)
+"""`digest` is the SHA-256 of the token, in hex; `client_id` says which client's credentials it was exchanged for."""
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("name_key", String(100), nullable=False),
+    Column("deploy_to_worker", Boolean, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("sealed", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("project_id", "name_key", name="uq_connections_name"),
+    sqlite_autoincrement=True,
+)
+"""`sealed` holds the description and the fields of the type, encrypted for this row alone (`connections.sealing`)."""
+
+audit_entries = Table(
+    "audit_entries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("project", String(100), nullable=False),
+    Column("actor", String(100), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("subject", String(100), nullable=False),
+    Column("fields", Text, nullable=False),
+    Index("ix_audit_entries_project", "project", "id"),
+)
+"""Who did what to which subject, with the names of the fields that changed (a JSON array) and no values."""
