@@ -2,9 +2,10 @@
 
 settings        environment -> one frozen Settings
 errors, model   what can go wrong; the values that everything passes around
-web             versions, the door (limits, blocks), CORS and headers, strict JSON, error bodies
-api, pages      the surfaces: /api, and what a browser shows
+web             versions, the door (limits, tokens), CORS and headers, strict JSON, error bodies
+api, apiops, pages   the surfaces: /api, /apiops, and what a browser shows
 emails          the use cases: send, look up, housekeeping
+connections     the use cases: connections, projects, access tokens
 guards          client address, throttle, blocks, cooldown
 messages        EmailRequest -> the finished bytes
 smtp            bytes -> accepted, or why not
@@ -15,7 +16,8 @@ cli             the command line
 
 from flask import Flask
 
-from app import api, pages, web
+from app import api, apiops, pages, web
+from app.connections.start import demand_readable_connections
 from app.emails.office import Office
 from app.inbox import InboxStore, with_embedded_inbox
 from app.model.clock import Clock, utc_now
@@ -34,6 +36,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
         settings, inbox = with_embedded_inbox(settings)
     office = Office.open(settings, clock=clock)
     migrate(office.database)
+    demand_readable_connections(settings, office.database)
     office.gate.remember_blocks()
 
     app = Flask(__name__, static_folder=None)
@@ -41,6 +44,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     app.url_map.strict_slashes = False
     web.register(app, office)
     api.register(app, office)
+    apiops.register(app, office)
     pages.register(app, settings=settings, inbox=inbox)
     web.negotiate_versions(app)
     return app

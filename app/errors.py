@@ -25,6 +25,7 @@ LetterboxError
 from collections.abc import Mapping, Sequence
 
 from app.model.access import Permission
+from app.model.connection import FIRST_SMTP_INDEX
 from app.model.email import Email
 from app.model.outcome import Attempt
 
@@ -60,13 +61,14 @@ class SMTPConfigurationNotFound(LetterboxError):
 
 
 class TestAccountMissing(LetterboxError):
-    """The configuration has no test password."""
+    """The configuration has no test password, or the connection no address to test."""
 
     __test__ = False
 
     def __init__(self, smtp_id: int) -> None:
         self.smtp_id = smtp_id
-        super().__init__(f"SMTP_{smtp_id} has no test password configured")
+        missing = "test password configured" if smtp_id < FIRST_SMTP_INDEX else "addressToTest"
+        super().__init__(f"SMTP_{smtp_id} has no {missing}")
 
 
 class CooldownActive(LetterboxError):

@@ -8,28 +8,12 @@ from flask_smorest.arguments import ArgumentsMixin
 from marshmallow import Schema, fields
 
 from app.web.arguments import ArgumentsParser, QueryParser
+from app.web.openapi import ProblemSchema
 
 View = TypeVar("View", bound=Callable[..., Any])
 _PROBLEM = "application/problem+json"
 _TEXT = "text/plain"
-
-
-class ProblemSchema(Schema):
-    """A problem document (RFC 9457)."""
-
-    type = fields.String(required=True)
-    title = fields.String(required=True)
-    status = fields.Integer(required=True)
-    detail = fields.String()
-    errors = fields.Dict(
-        keys=fields.String(),
-        values=fields.List(fields.String()),
-        metadata={"description": "Property, as documented, to sentences; only for validation errors."},
-    )
-    emailId = fields.String(metadata={"description": "Only when a delivery failed."})  # noqa: N815 - the wire's name
-    traceId = fields.String(  # noqa: N815
-        required=True, metadata={"description": "Also in the service's log and in X-Request-ID."}
-    )
+_FORBIDDEN = "The access token lacks the permission, or the client's address is blocked (then in plain text)."
 
 
 class MessageSchema(Schema):
@@ -75,10 +59,15 @@ class APIBlueprint(Blueprint):  # type: ignore[misc]
 
     def shared_answers(self, view: View) -> View:
         """Document the answers that any operation can give."""
+        view = self.problems(
+            s401="The access token is unknown, expired or revoked.",
+            s403=_FORBIDDEN,
+            s406="The client does not accept JSON.",
+            s503="The database does not answer, so nothing was done; see Retry-After.",
+        )(view)
         return self._answers(
             {
-                403: (_TEXT_SCHEMA, _TEXT, "The client's address is blocked."),
-                406: (PROBLEM_SCHEMA, _PROBLEM, "The client does not accept JSON."),
+                403: (_TEXT_SCHEMA, _TEXT, _FORBIDDEN),
                 429: (_TEXT_SCHEMA, _TEXT, "Too many requests; see Retry-After."),
                 500: (_ERROR_SCHEMA, "application/json", "Unforeseen."),
             }

@@ -1,57 +1,21 @@
-"""`/api/v1/emails`: send an email, look one up."""
+"""`/api/v1/emails`: send an email, look one up, list those of a project."""
 
-import re
 from typing import Any
 
 from flask import Response, jsonify
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import Schema, fields
 
 from app.api.documentation import APIBlueprint, MessageSchema
 from app.api.email_request import email_request_schema
-from app.emails.look_up import look_up
+from app.api.queries import ListingQuerySchema, SendingQuerySchema
+from app.emails.look_up import list_emails, look_up
 from app.emails.office import Office
 from app.emails.send import send
+from app.model.access import Permission
 from app.model.email import Email, EmailRequest, Status
 from app.model.outcome import Outcome, Stage
-from app.web.arguments import CaselessSchema
-from app.web.versions import location_of
-
-
-class DecimalInteger(fields.Integer):
-    """An integer as people write it; `int` would also read `1_0`, ` 1`, `+1` and digits of other scripts."""
-
-    _DECIMAL = re.compile(r"-?[0-9]{1,9}")
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if not isinstance(value, str) or not self._DECIMAL.fullmatch(value):
-            raise self.make_error("invalid", input=value)
-        return int(value)
-
-
-class WordedBoolean(fields.Boolean):
-    """A truth value of a query string: true or false, without case."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
-        text = value.lower() if isinstance(value, str) else None
-        if text not in ("true", "false"):
-            raise ValidationError("The test field must be true or false.")
-        return text == "true"
-
-
-class SendingQuerySchema(CaselessSchema):
-    """How a message is to be sent."""
-
-    smtp_id = DecimalInteger(
-        data_key="smtpId",
-        load_default=None,
-        error_messages={"invalid": "The smtpId field must be an integer."},
-        metadata={"description": "Index of the SMTP configuration; the first one when it is left out."},
-    )
-    is_test = WordedBoolean(
-        data_key="test",
-        load_default=False,
-        metadata={"description": "Send from the configuration's test address, signed in with its test password."},
-    )
+from app.web.authentication import access, caller, required_caller
+from app.web.versions import location_of, page_of
 
 
 class AttemptSchema(Schema):
@@ -75,6 +39,11 @@ class EmailSchema(Schema):
     receptionEmail = fields.String(required=True)  # noqa: N815
     deliveredSmtpId = fields.Integer(required=True, allow_none=True)  # noqa: N815
     attempts = fields.List(fields.Nested(AttemptSchema), required=True)
+    refusedRecipients = fields.List(  # noqa: N815
+        fields.String(),
+        required=True,
+        metadata={"description": "Who did not get an email that others got: the server refused them."},
+    )
 
 
 def blueprint(office: Office) -> APIBlueprint:
@@ -93,15 +62,37 @@ def blueprint(office: Office) -> APIBlueprint:
         s503="The message could not be recorded, so nothing was sent; see Retry-After.",
     )
     @routes.shared_answers
+    @access(Permission.EMAILS_SEND, is_open=True)
     def create_email(query: dict[str, Any], request: EmailRequest) -> Response:
         """Send an email
 
-        Answers when the SMTP server has answered.
+        Answers when the SMTP server has answered. Without an access token it goes to the configured recipient. A caller
+        with one chooses the recipients, its HTML is sent as given, and smtpId can pick its project's connections.
         """
-        email = send(office, request, **query)
+        email = send(office, request, caller=caller(), **query)
         response = jsonify(resource(email))
         response.status_code = 201
         response.headers["Location"] = location_of("emails", email.id)
+        return response
+
+    @routes.route("", methods=["GET"])
+    @routes.arguments(ListingQuerySchema(), location="query")
+    @routes.response(
+        200,
+        EmailSchema(many=True),
+        headers={
+            "Link": {"schema": {"type": "string"}, "description": 'The next page, `rel="next"`, if there is one.'}
+        },
+    )
+    @routes.problems(s400="A parameter of the query cannot be read.", s503="The record could not be read.")
+    @routes.shared_answers
+    @access(Permission.EMAILS_VIEW)
+    def list_emails_of_project(query: dict[str, Any]) -> Response:
+        """List the emails that were sent with the access tokens of this project, newest first"""
+        page = list_emails(office, required_caller(), **query)
+        response = jsonify([resource(email) for email in page.emails])
+        if page.next is not None:
+            response.headers["Link"] = f'<{page_of("emails", cursor=str(page.next))}>; rel="next"'
         return response
 
     @routes.route("/<emailId>")
@@ -109,9 +100,13 @@ def blueprint(office: Office) -> APIBlueprint:
     @routes.alt_response(404, schema=MessageSchema(), description="There is no such email.")
     @routes.problems(s503="The record could not be read; see Retry-After.")
     @routes.shared_answers
+    @access(Permission.EMAILS_SEND, Permission.EMAILS_VIEW, is_open=True)
     def get_email(emailId: str) -> Response:  # noqa: N803 - the name in the OpenAPI document
-        """Look an email up"""
-        return jsonify(resource(look_up(office, emailId)))
+        """Look an email up
+
+        One that was sent with an access token is found with the tokens of that project only.
+        """
+        return jsonify(resource(look_up(office, emailId, caller())))
 
     return routes
 
@@ -136,4 +131,9 @@ def resource(email: Email) -> dict[str, Any]:
             }
             for attempt in email.attempts
         ],
+        "refusedRecipients": _refused_recipients(email),
     }
+
+
+def _refused_recipients(email: Email) -> tuple[str, ...]:
+    return email.attempts[-1].refused if email.status is Status.SENT and email.attempts else ()

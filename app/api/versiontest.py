@@ -5,6 +5,7 @@ from marshmallow import Schema, fields
 from marshmallow.validate import OneOf
 
 from app.api.documentation import APIBlueprint
+from app.web.authentication import access
 from app.web.versions import VersionSource, api_call
 
 
@@ -31,6 +32,7 @@ def blueprint() -> APIBlueprint:
     @routes.route("/v1/versiontest")
     @routes.response(200, VersionTestSchema())
     @routes.shared_answers
+    @access(is_open=True)
     def show_version_1() -> Response:
         """Show how version 1.0 was asked for"""
         return jsonify(_answer("1.0"))
@@ -38,6 +40,7 @@ def blueprint() -> APIBlueprint:
     @routes.route("/v2/versiontest")
     @routes.response(200, VersionTest2Schema())
     @routes.shared_answers
+    @access(is_open=True)
     def show_version_2() -> Response:
         """Show how version 2.0 was asked for"""
         return jsonify(_answer("2.0") | {"additionalInfo": "Only version 2.0 has this property."})

@@ -2,13 +2,29 @@
 
 import click
 
+from app.cli.audit import audit
 from app.cli.blocks import blocks
 from app.cli.check_smtp import check_smtp
+from app.cli.clients import clients
+from app.cli.projects import projects
 from app.cli.prune import prune
+from app.cli.secrets import secrets
 from app.cli.send import send
 from app.cli.serve import serve
+from app.cli.tokens import tokens
 
-COMMANDS: tuple[click.Command, ...] = (serve, check_smtp, send, blocks, prune)
+COMMANDS: tuple[click.Command, ...] = (
+    serve,
+    check_smtp,
+    send,
+    projects,
+    tokens,
+    clients,
+    secrets,
+    audit,
+    blocks,
+    prune,
+)
 
 
 @click.group(commands=list(COMMANDS))

@@ -12,7 +12,7 @@ import structlog
 
 from app.cli.opening import LetterboxCommand, opened_settings
 from app.model.smtp import SMTPConfiguration
-from app.smtp.check import CheckStep, check
+from app.smtp.check import CLEAR_TEXT, CheckStep, check
 
 log = structlog.get_logger(__name__)
 
@@ -46,15 +46,19 @@ def table(checked: Sequence[CheckedConfiguration]) -> list[str]:
     for entry in checked:
         configuration = entry.configuration
         name = f"SMTP_{configuration.index}{' test' if entry.is_test else ''}"
-        steps = "  ".join(
-            f"{step.name} {'ok' if step.success else 'FAILED'} {step.duration_ms} ms" for step in entry.steps
-        )
+        steps = "  ".join(f"{step.name} {_result(step)}" for step in entry.steps)
         lines.append(f"{name:<13} {configuration.host}:{configuration.port:<6} {steps}")
         for step in entry.steps:
             if not step.success:
                 lines.append(f"{'':<13} cause:  {step.detail}")
                 lines.append(f"{'':<13} remedy: {step.remedy}")
     return lines
+
+
+def _result(step: CheckStep) -> str:
+    if step.detail == CLEAR_TEXT:
+        return "-"
+    return f"{'ok' if step.success else 'FAILED'} {step.duration_ms} ms"
 
 
 def log_checks(configurations: Sequence[SMTPConfiguration]) -> None:

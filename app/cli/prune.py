@@ -14,3 +14,5 @@ def prune() -> None:
     click.echo(f"emails {pruned.emails}")
     click.echo(f"cooldowns {pruned.cooldowns}")
     click.echo(f"blocks {pruned.blocks}")
+    click.echo(f"access tokens {pruned.access_tokens}")
+    click.echo(f"audit entries {pruned.audit_entries}")

@@ -17,6 +17,7 @@ from granian.server import Server
 from app import create_app
 from app.cli.check_smtp import log_checks
 from app.cli.opening import LetterboxCommand, opened_settings
+from app.connections.start import demand_readable_connections
 from app.emails.housekeeping import Housekeeper
 from app.emails.office import Office
 from app.errors import SettingsInvalid
@@ -40,6 +41,7 @@ def serve() -> None:
     # Here and not in each process, so that a database that cannot be used is reported once, with an exit status.
     database = Database(settings.database_url)
     migrate(database)
+    demand_readable_connections(settings, database)
     database.close()
     server = Server(
         "app:create_app",

@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.connections.access import ISSUE_TOKEN
 from app.emails.monthly_test import send_monthly_test
 from app.emails.office import Office
 from app.emails.record import LEASE, renew_leases, settle_abandoned
 from app.model.clock import Clock
-from app.storage import blocks, cooldowns, emails
+from app.storage import access_tokens, audit, blocks, cooldowns, emails
 from app.storage.times import to_ms
 
 log = structlog.get_logger(__name__)
@@ -44,7 +45,9 @@ class Housekeeper:
     def __post_init__(self) -> None:
         self._duties = [
             _Duty("write late outcomes", timedelta(seconds=1), Office.write_kept_outcomes),
+            _Duty("notice changed connections", timedelta(seconds=1), _notice_changes),
             _Duty("tend leases", timedelta(seconds=5), self._tend_leases),
+            _Duty("write uses of tokens", timedelta(seconds=10), _write_uses),
             _Duty("prune", timedelta(hours=1), prune),
         ]
         if self.office.settings.monthly_test_email:
@@ -86,13 +89,23 @@ class Housekeeper:
             self.perform_due()
 
 
+def _notice_changes(office: Office) -> None:
+    office.registry.live.refresh()
+
+
+def _write_uses(office: Office) -> None:
+    office.registry.live.write_uses()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pruned:
     """How many rows went."""
 
-    emails: int
-    cooldowns: int
-    blocks: int
+    emails: int = 0
+    cooldowns: int = 0
+    blocks: int = 0
+    access_tokens: int = 0
+    audit_entries: int = 0
 
 
 def prune(office: Office) -> Pruned:
@@ -105,5 +118,8 @@ def prune(office: Office) -> Pruned:
             emails=emails.prune(connection, older_than_ms=emails_before),
             cooldowns=cooldowns.prune(connection, older_than_ms=cooldowns_before),
             blocks=blocks.prune(connection, older_than_ms=emails_before),
+            access_tokens=access_tokens.prune(connection, older_than_ms=to_ms(now)),
+            # Clients come for a token every hour; what people did stays on record.
+            audit_entries=audit.prune(connection, action=ISSUE_TOKEN, older_than_ms=emails_before),
         )
     )

@@ -2,12 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Self
 
 import structlog
 from sqlalchemy import Connection
 
+from app.connections.registry import Registry
 from app.errors import RecordUnavailable
 from app.guards.gate import Gate, build_gate
 from app.messages import self_test
@@ -34,6 +36,7 @@ class Office:
 
     settings: Settings
     database: Database
+    registry: Registry
     gate: Gate
     templates: Templates
     composer: Composer
@@ -51,13 +54,15 @@ class Office:
         self_test.run(composer)
         database = Database(settings.database_url)
         metrics = Metrics()
+        deliverer = Deliverer(clock=clock)
         return cls(
             settings=settings,
             database=database,
+            registry=Registry.open(settings, database=database, clock=clock, retire=deliverer.forget),
             gate=build_gate(settings.guards, database=database, metrics=metrics, clock=clock),
             templates=templates,
             composer=composer,
-            deliverer=Deliverer(clock=clock),
+            deliverer=deliverer,
             metrics=metrics,
             clock=clock,
         )
@@ -82,6 +87,8 @@ class Office:
 
     def close(self) -> None:
         self.write_kept_outcomes()
+        with suppress(RecordUnavailable):
+            self.registry.live.write_uses()
         self.gate.close()
         self.deliverer.close()
         self.database.close()

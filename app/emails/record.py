@@ -49,7 +49,7 @@ def open_record(office: Office, draft: Email) -> Email:
     def work(connection: Connection) -> Email | Refusal:
         email = draft
         while True:
-            if office.settings.guards.cooldown_enabled:
+            if _has_cooldown(office, email):
                 refusal = cooldown.reserve(connection, **_reservation(email), now_ms=now_ms, step_ms=step_ms)
                 if refusal is not None:
                     return refusal
@@ -142,15 +142,20 @@ def _counts(status: Status) -> bool:
     return status in (Status.SENT, Status.UNCERTAIN)
 
 
+def _has_cooldown(office: Office, email: Email) -> bool:
+    """A backend sends every alert from one address, so only senders without a token have to wait."""
+    return office.settings.guards.cooldown_enabled and email.project_id is None
+
+
 def _hold(office: Office, connection: Connection, email: Email, *, now_ms: int) -> bool:
     """Keep the cooldown reserved; False when it lapsed and another message of the sender has it."""
-    if not office.settings.guards.cooldown_enabled:
+    if not _has_cooldown(office, email):
         return True
     return cooldown.extend(connection, **_reservation(email), now_ms=now_ms)
 
 
 def _settle_cooldown(office: Office, connection: Connection, email: Email, *, is_counted: bool, now_ms: int) -> None:
-    if office.settings.guards.cooldown_enabled:
+    if _has_cooldown(office, email):
         cooldown.settle(connection, **_reservation(email), counted=is_counted, now_ms=now_ms)
 
 

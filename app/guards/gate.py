@@ -1,4 +1,4 @@
-"""The gate that every counted request passes: throttle, burst, excess and blocks of one client.
+"""The gate that every counted request passes: one client's throttle, burst, excess and blocks, or one token's throttle.
 
 `web` asks it before anything of a request is read; `cli` lists and lifts blocks with it. `build_gate` wires it.
 """
@@ -11,8 +11,8 @@ from app.guards.admission import Admission, Policy, Verdict
 from app.guards.blocks import KnownBlocks
 from app.guards.client_address import typed_client_key
 from app.guards.limiter import open_windows
-from app.guards.rules import BlockReason, Rules
-from app.guards.windows import Count, Windows
+from app.guards.rules import BlockReason, Rules, Window
+from app.guards.windows import Spent, Windows
 from app.model.clock import Clock, utc_now
 from app.observability.metrics import Metrics
 from app.settings import GuardSettings
@@ -53,8 +53,10 @@ class Gate:
         self._blocks = blocks
         self._database = database
         self._clock = clock
-        self._policies = _policies(rules)
+        self._policies = _policies(rules.throttles)
+        self._token_policies = _policies(rules.token_throttles)
         self._throttled = metrics.refusals.labels(guard="throttle")
+        self._token_throttled = metrics.refusals.labels(guard="token")
         self._blocked = metrics.refusals.labels(guard="block")
 
     def admit(self, client: str) -> Admission:
@@ -68,12 +70,25 @@ class Gate:
         if until is None:
             count = self._windows.count(client)
             if not count.blocked_for_s:
-                return self._throttle(count)
+                admission = _throttle(count.spent, self._rules.throttles, self._policies)
+                if admission.verdict is Verdict.THROTTLED:
+                    self._throttled.inc()
+                return admission
             until = self._blocks.add(client, blocked_for_s=count.blocked_for_s, set_here_by=count.blocked_by)
         self._blocked.inc()
         # Nothing is left of any budget until the block ends.
         wait_s = max(0.0, until - self._clock().timestamp())
         return Admission(Verdict.BLOCKED, self._policies, ((0, wait_s),) * len(self._policies))
+
+    def admit_token(self, token_id: int) -> Admission:
+        """Count one request with a valid access token and decide on it: admitted or throttled, never blocked."""
+        if not self._is_enabled:
+            return _ADMITTED_WITHOUT_LIMIT
+        spent = self._windows.count_token(str(token_id))
+        admission = _throttle(spent, self._rules.token_throttles, self._token_policies)
+        if admission.verdict is Verdict.THROTTLED:
+            self._token_throttled.inc()
+        return admission
 
     def remember_blocks(self) -> None:
         """Know the blocks that stood before this process started, so that a restart frees nobody."""
@@ -112,17 +127,6 @@ class Gate:
         self._blocks.close()
         self._windows.close()
 
-    def _throttle(self, count: Count) -> Admission:
-        verdict = Verdict.ADMITTED
-        figures = []
-        for window, (requests, ends_in_s) in zip(self._rules.throttles, count.spent, strict=True):
-            if requests > window.limit:
-                verdict = Verdict.THROTTLED
-            figures.append((max(0, window.limit - requests), ends_in_s))
-        if verdict is Verdict.THROTTLED:
-            self._throttled.inc()
-        return Admission(verdict, self._policies, tuple(figures))
-
 
 def build_gate(settings: GuardSettings, *, database: Database, metrics: Metrics, clock: Clock = utc_now) -> Gate:
     """The gate as the settings want it. Raises SettingsInvalid; does not talk to the storage yet."""
@@ -148,13 +152,23 @@ def build_gate(settings: GuardSettings, *, database: Database, metrics: Metrics,
     )
 
 
-def _policies(rules: Rules) -> tuple[Policy, ...]:
-    """The throttle's windows by name: `default` when it is only one, else such as `100-per-3600-s`."""
+def _throttle(spent: tuple[Spent, ...], windows: tuple[Window, ...], policies: tuple[Policy, ...]) -> Admission:
+    verdict = Verdict.ADMITTED
+    figures = []
+    for window, (requests, ends_in_s) in zip(windows, spent, strict=True):
+        if requests > window.limit:
+            verdict = Verdict.THROTTLED
+        figures.append((max(0, window.limit - requests), ends_in_s))
+    return Admission(verdict, policies, tuple(figures))
+
+
+def _policies(windows: tuple[Window, ...]) -> tuple[Policy, ...]:
+    """A throttle's windows by name: `default` when it is only one, else such as `100-per-3600-s`."""
     return tuple(
         Policy(
-            "default" if len(rules.throttles) == 1 else f"{window.limit}-per-{window.seconds}-s",
+            "default" if len(windows) == 1 else f"{window.limit}-per-{window.seconds}-s",
             window.limit,
             window.seconds,
         )
-        for window in rules.throttles
+        for window in windows
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from prometheus_client import Counter
 
-from app.guards.windows import Count, Windows
+from app.guards.windows import Count, Spent, Windows
 
 _log = logging.getLogger(__name__)
 
@@ -58,6 +58,15 @@ class OutageTolerantWindows:
         if count.blocked_by is not None:
             self._catch_up_with(client, self._now() + count.blocked_for_s)
         return count
+
+    def count_token(self, token: str) -> tuple[Spent, ...]:
+        if not self._is_shared_gone:
+            try:
+                return self._shared.count_token(token)
+            except self._errors as error:
+                self._begin_outage(error)
+        self._limited_locally.inc()
+        return self._local.count_token(token)
 
     def block(self, client: str, seconds: float) -> None:
         self._local.block(client, seconds)

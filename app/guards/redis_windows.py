@@ -9,14 +9,14 @@ from collections.abc import Callable
 
 from limits.storage import RedisStorage
 
-from app.guards.rules import BlockReason, Rules, block_key
+from app.guards.rules import BlockReason, Rules, Window, block_key
 from app.guards.windows import Count, LibraryWindows, Spent
 
 # The numbers of the rules are written into the script, and the answer is one text: packing and parsing them one by one
-# costs more than the script. KEYS: block, burst, excess, then the throttle's windows. ARGV: now. The answer:
+# costs more than the scripts. KEYS: block, burst, excess, then the throttle's windows. ARGV: now. The answer:
 # milliseconds that the block stands (0: none), "burst" or "excess" when this request set it (else "-"), then requests
 # and milliseconds left of each window of the throttle.
-_SCRIPT = """
+_CLIENT_SCRIPT = """
 local blocked_ms = redis.call('PTTL', KEYS[1])
 if blocked_ms > 0 then return blocked_ms .. ' -' end
 
@@ -31,19 +31,23 @@ local function is_full(key, limit, seconds)
     return false
 end
 
-local spent = ''
-for i, seconds in ipairs({%(throttles)s}) do
-    local key = KEYS[3 + i]
-    local requests = redis.call('INCR', key)
-    if requests == 1 then redis.call('EXPIRE', key, seconds) end
-    spent = spent .. ' ' .. requests .. ' ' .. redis.call('PTTL', key)
-end
-
+%(spend)s
 local block_s, reason = 0, '-'
 if is_full(KEYS[2], %(burst)s) then block_s, reason = %(burst_block_s)d, 'burst' end
 if is_full(KEYS[3], %(excess)s) and %(excess_block_s)d > block_s then block_s, reason = %(excess_block_s)d, 'excess' end
 if block_s > 0 then redis.call('SET', KEYS[1], 1, 'EX', block_s) end
 return block_s * 1000 .. ' ' .. reason .. spent
+"""
+
+# A piece of the script above, and all that there is for an access token. KEYS: the windows, from `first` on.
+_SPEND = """
+local spent = ''
+for i, seconds in ipairs({%(seconds)s}) do
+    local key = KEYS[%(first)d + i - 1]
+    local requests = redis.call('INCR', key)
+    if requests == 1 then redis.call('EXPIRE', key, seconds) end
+    spent = spent .. ' ' .. requests .. ' ' .. redis.call('PTTL', key)
+end
 """
 
 
@@ -52,14 +56,17 @@ class RedisWindows(LibraryWindows):
 
     def __init__(self, storage: RedisStorage, rules: Rules, *, now: Callable[[], float] = time.time) -> None:
         super().__init__(storage, rules, now=now)
-        script = _SCRIPT % {
-            "throttles": ", ".join(str(window.seconds) for window in rules.throttles),
+        client_script = _CLIENT_SCRIPT % {
+            "spend": _spending(rules.throttles, first=4),
             "burst": f"{rules.burst.limit}, {rules.burst.seconds}",
             "burst_block_s": rules.block_s[BlockReason.BURST],
             "excess": f"{rules.excess.limit}, {rules.excess.seconds}",
             "excess_block_s": rules.block_s[BlockReason.EXCESS],
         }
-        self._script = storage.get_connection().register_script(script.encode())
+        token_script = f"{_spending(rules.token_throttles, first=1)} return spent"
+        connection = storage.get_connection()
+        self._client_script = connection.register_script(client_script.encode())
+        self._token_script = connection.register_script(token_script.encode())
         self._prefix = storage.prefixed_key("")
 
     def count(self, client: str) -> Count:
@@ -70,11 +77,22 @@ class RedisWindows(LibraryWindows):
             prefix + rules.excess.key(client),
             *[prefix + window.key(client) for window in rules.throttles],
         ]
-        answer = self._script(keys, [self._now()])
-        # A client that decodes is an option of the storage's URI.
-        blocked_ms, reason, *spent = (answer.decode() if isinstance(answer, bytes) else answer).split(" ")
-        return Count(
-            tuple(Spent(int(spent[i]), int(spent[i + 1]) / 1000) for i in range(0, len(spent), 2)),
-            int(blocked_ms) / 1000,
-            None if reason == "-" else BlockReason(reason),
-        )
+        blocked_ms, reason, *spent = _words(self._client_script(keys, [self._now()]))
+        return Count(_spent(spent), int(blocked_ms) / 1000, None if reason == "-" else BlockReason(reason))
+
+    def count_token(self, token: str) -> tuple[Spent, ...]:
+        keys = [self._prefix + window.key(token) for window in self._rules.token_throttles]
+        return _spent(_words(self._token_script(keys)))
+
+
+def _spending(windows: tuple[Window, ...], *, first: int) -> str:
+    return _SPEND % {"first": first, "seconds": ", ".join(str(window.seconds) for window in windows)}
+
+
+def _words(answer: str | bytes) -> list[str]:
+    # A client that decodes is an option of the storage's URI.
+    return (answer.decode() if isinstance(answer, bytes) else answer).split()
+
+
+def _spent(words: list[str]) -> tuple[Spent, ...]:
+    return tuple(Spent(int(words[i]), int(words[i + 1]) / 1000) for i in range(0, len(words), 2))

@@ -36,30 +36,31 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What the windows of one client are, and what follows when one is full.
+    """What the windows of one client and of one access token are, and what follows when one is full.
 
-    The throttle's windows are fixed, burst and excess move. Those two hold one request less than what blocks, because
+    The throttles' windows are fixed, burst and excess move. Those two hold one request less than what blocks, because
     the request that reaches the threshold is the first one they do not take.
     """
 
     throttles: tuple[Window, ...]
     burst: Window
     excess: Window
+    token_throttles: tuple[Window, ...]
     block_s: dict[BlockReason, int]
 
     @classmethod
     def of(cls, settings: GuardSettings) -> Self:
-        """Raises SettingsInvalid when RATE_LIMIT cannot be read."""
-        try:
-            throttles = parse_many(settings.rate_limit)
-        except ValueError as error:
-            raise SettingsInvalid(
-                [f"RATE_LIMIT is {settings.rate_limit!r}, but must read like '10 per minute' or '10/minute;100/hour'."]
-            ) from error
+        """Raises SettingsInvalid when RATE_LIMIT or TOKEN_RATE_LIMIT cannot be read."""
+        throttles = _parse("RATE_LIMIT", settings.rate_limit)
+        token_throttles = _parse("TOKEN_RATE_LIMIT", settings.token_rate_limit)
         return cls(
             throttles=tuple(Window(item) for item in throttles),
             burst=Window(RateLimitItemPerSecond(settings.burst_limit - 1, settings.burst_window_s, "BURST")),
             excess=Window(RateLimitItemPerSecond(settings.excess_limit, settings.excess_window_s, "EXCESS")),
+            # In a namespace of their own, so that a flood of addresses pushes none of them out of a bounded storage.
+            token_throttles=tuple(
+                Window(type(item)(item.amount, item.multiples, namespace="TOKEN")) for item in token_throttles
+            ),
             block_s={BlockReason.BURST: settings.burst_block_s, BlockReason.EXCESS: settings.excess_block_s},
         )
 
@@ -73,6 +74,15 @@ class Rules:
         """Every key that the storage may hold for a client, the block's first."""
         windows = (*self.throttles, self.burst, self.excess)
         return (block_key(client), *(window.key(client) for window in windows))
+
+
+def _parse(variable: str, text: str) -> list[RateLimitItem]:
+    try:
+        return parse_many(text)
+    except ValueError as error:
+        raise SettingsInvalid(
+            [f"{variable} is {text!r}, but must read like '10 per minute' or '10/minute;100/hour'."]
+        ) from error
 
 
 def block_key(client: str) -> str:

@@ -1,4 +1,4 @@
-"""One client's windows and block in a storage of the limits library. `gate` counts requests here.
+"""One client's windows and block, and one token's windows, in a storage of the limits library. `gate` counts here.
 
 `LibraryWindows` would do on every storage of the library that knows fixed and moving windows, and is used in memory.
 `redis_windows` does the same on Redis in one round trip.
@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
-from app.guards.rules import BlockReason, Rules, block_key
+from app.guards.rules import BlockReason, Rules, Window, block_key
 
 # Some storages tell whole seconds, so the last half second of a block may read as none.
 _LEAST_S = 0.001
@@ -34,6 +34,9 @@ class Windows(Protocol):
 
     def count(self, client: str) -> Count:
         """Count one request in every window, unless the client is blocked: then nothing is counted."""
+
+    def count_token(self, token: str) -> tuple[Spent, ...]:
+        """Count one request in every window of an access token. Tokens are never blocked."""
 
     def block(self, client: str, seconds: float) -> None:
         """Set a block that was decided elsewhere; one that stands already stays as it is."""
@@ -68,21 +71,18 @@ class LibraryWindows:
         standing = block_key(client)
         if storage.get(standing):
             return Count((), self._blocked_for_s(standing))
-        spent = []
-        for window in rules.throttles:
-            # What FixedWindowRateLimiter.hit does, keeping the count that it throws away: asking again for the figures
-            # would answer two overlapping requests with the same remainder.
-            key = window.key(client)
-            requests = storage.incr(key, window.seconds)
-            spent.append(Spent(requests, max(0.0, storage.get_expiry(key) - self._now())))
+        spent = self._spend(rules.throttles, client)
         burst, excess = rules.burst, rules.excess
         is_burst = not storage.acquire_entry(burst.key(client), burst.limit, burst.seconds)
         is_excess = not storage.acquire_entry(excess.key(client), excess.limit, excess.seconds)
         if not is_burst and not is_excess:
-            return Count(tuple(spent))
+            return Count(spent)
         reason = rules.block_of(is_burst=is_burst, is_excess=is_excess)
         is_first = storage.incr(standing, rules.block_s[reason]) == 1
-        return Count(tuple(spent), self._blocked_for_s(standing), reason if is_first else None)
+        return Count(spent, self._blocked_for_s(standing), reason if is_first else None)
+
+    def count_token(self, token: str) -> tuple[Spent, ...]:
+        return self._spend(self._rules.token_throttles, token)
 
     def block(self, client: str, seconds: float) -> None:
         self._storage.incr(block_key(client), max(1, round(seconds)))
@@ -93,6 +93,17 @@ class LibraryWindows:
 
     def close(self) -> None:
         """There is nothing to stop."""
+
+    def _spend(self, windows: tuple[Window, ...], counted: str) -> tuple[Spent, ...]:
+        storage = self._storage
+        spent = []
+        for window in windows:
+            # What FixedWindowRateLimiter.hit does, keeping the count that it throws away: asking again for the figures
+            # would answer two overlapping requests with the same remainder.
+            key = window.key(counted)
+            requests = storage.incr(key, window.seconds)
+            spent.append(Spent(requests, max(0.0, storage.get_expiry(key) - self._now())))
+        return tuple(spent)
 
     def _blocked_for_s(self, standing: str) -> float:
         return max(_LEAST_S, self._storage.get_expiry(standing) - self._now())

@@ -5,13 +5,16 @@ them, because it names the account that sends (`Message.from_field`).
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from app.errors import RequestInvalid
+from app.messages.charsets import UTF_8
+from app.messages.extra_fields import extra_fields, header_faults
 from app.messages.headers import (
     PRIORITY_FIELDS,
     address_field,
+    address_list_field,
     ascii_address,
     ascii_domain,
     date_field,
@@ -35,13 +38,13 @@ class Composer:
     def check(self, request: EmailRequest) -> None:
         """Refuse what `compose` must not be asked for, before anything is recorded; builds nothing large.
 
-        Raises RequestInvalid for a body that would exceed `limits.rendered_body`, and for an address that cannot stand
-        in a header.
+        Raises RequestInvalid for a body that would exceed `limits.rendered_body`, for an address that cannot stand in a
+        header, and for a header that cannot be added.
         """
-        try:
-            ascii_address(request.email)
-        except ValueError as error:
-            raise RequestInvalid({"Email": ["The Email field is not a valid e-mail address."]}) from error
+        faults = {name: [f"The {name} field is not a valid e-mail address."] for name in _bad_addresses(request)}
+        faults |= {f"Headers.{name}": [fault] for name, fault in header_faults(request.headers).items()}
+        if faults:
+            raise RequestInvalid(faults)
         limit = self._limits.rendered_body
         if exceeds(limit, request, self._templates):
             name = "EmailTemplate" if request.body_template and request.template is None else "Message"
@@ -53,15 +56,18 @@ class Composer:
         *,
         email_id: str,
         created_at: datetime,
-        to: str,
+        to: Sequence[str],
+        cc: Sequence[str] = (),
         message_id_domain: str,
         allows_raw_html: bool = False,
+        charset: str = UTF_8,
     ) -> Message:
         """The message for a request that passed `check`.
 
-        `created_at` is aware and becomes Date; `to` is the recipient's address; `allows_raw_html` is true for a caller
-        whose own HTML is sent as given, while everybody else's is sanitised. Raises ValueError for a recipient, a
-        sender or a domain that cannot stand in a header.
+        `created_at` is aware and becomes Date; `to` and `cc` are the addresses that everybody sees, while nothing here
+        writes `request.bcc`; `allows_raw_html` is true for a caller whose own HTML is sent as given, while everybody
+        else's is sanitised; `charset` is what texts are in that fit there. Raises ValueError for a recipient, a sender
+        or a domain that cannot stand in a header.
         """
         rendered = render(
             request,
@@ -70,18 +76,22 @@ class Composer:
             longest_subject=self._limits.subject_template,
             allows_raw_html=allows_raw_html,
         )
-        parts = [text_part(rendered.text, "plain")]
+        parts = [text_part(rendered.text, "plain", charset)]
         if rendered.html is not None:
-            parts.append(text_part(rendered.html, "html"))
+            parts.append(text_part(rendered.html, "html", charset))
         token = _token_outside(parts)
         head = "".join(
             (
-                address_field("To", to),
-                address_field("Reply-To", request.email, request.username),
+                address_list_field("To", to),
+                address_list_field("Cc", cc) if cc else "",
+                address_field("Reply-To", request.email, request.username)
+                if request.reply_to is None
+                else address_field("Reply-To", request.reply_to),
                 unstructured_field("Subject", f"{rendered.subject} - [{email_id}]"),
                 date_field(created_at.astimezone(UTC)),
                 f"Message-ID: <{email_id}.{token}@{ascii_domain(message_id_domain)}>\r\n",
                 f"X-Email-Id: {email_id}\r\n",
+                extra_fields(request.headers) if request.headers else "",
                 PRIORITY_FIELDS[request.priority],
                 "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n",
             )
@@ -95,6 +105,20 @@ class Composer:
             if not content.endswith(b"\r\n"):
                 content += b"\r\n"
         return Message(email_id, content, needs_smtputf8=not head.isascii())
+
+
+def _bad_addresses(request: EmailRequest) -> Iterator[str]:
+    """The property, as documented, of every address that cannot stand in a header."""
+    lists = (("To", request.to), ("Cc", request.cc), ("Bcc", request.bcc))
+    named = [("Email", request.email)]
+    if request.reply_to is not None:
+        named.append(("ReplyTo", request.reply_to))
+    named += [(f"{name}[{index}]", address) for name, found in lists for index, address in enumerate(found)]
+    for name, address in named:
+        try:
+            ascii_address(address)
+        except ValueError:
+            yield name
 
 
 def _token_outside(parts: Sequence[Part]) -> str:

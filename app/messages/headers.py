@@ -5,6 +5,7 @@ a whole field or parameter with its line ends, folded at 78 columns where it can
 """
 
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
 from urllib.parse import quote
@@ -15,6 +16,8 @@ from app.messages.encoded_words import encoded_words
 from app.model.email import Priority
 
 _LONGEST_LINE = 78
+_LONGEST_LINE_AT_ALL = 998
+_LAST_COLUMN_FOR_WORDS = 40
 
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0, DEL, C1 (NEL among them)
@@ -26,6 +29,8 @@ _UNSAFE = re.compile(
 _ATOM = r"[^\x00-\x20\x7f-\xa0()<>\[\]:;@\\,.\"\s]+"
 _DOMAIN_LABEL = r"[^\x00-,./:-@\[-`{-\xa0\s]+"
 _ADDRESS = re.compile(rf"({_ATOM}(?:\.{_ATOM})*)@({_DOMAIN_LABEL}(?:\.{_DOMAIN_LABEL})*)")
+
+_SPACES_AND_WORD = re.compile(" +[^ ]+")
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -60,7 +65,38 @@ def unstructured_field(name: str, value: str) -> str:
         # Folding must not leave a line of white space alone, so only single spaces are folded at.
         if "  " not in value and max(map(len, value.split(" "))) <= _LONGEST_LINE - len(name) - 2:
             return f"{name}: {_folded_at_spaces(value, len(name) + 2)}\r\n"
+    if len(name) + 2 > _LAST_COLUMN_FOR_WORDS:
+        return f"{name}:\r\n {encoded_words(value, column=1)}\r\n"
     return f"{name}: {encoded_words(value, column=len(name) + 2)}\r\n"
+
+
+def structured_field(name: str, value: str) -> str:
+    """One field whose value means something to mail programs, such as References: as given, folded at its spaces.
+
+    Raises ValueError for what is not printable ASCII, for `=?`, and for what `breaks_line_limit`.
+    """
+    value = value.strip()
+    if not value or not value.isascii() or cleaned(value) != value or breaks_line_limit(value):
+        raise ValueError("not a value that can stand in a header as it is")
+    return _folded(name, _SPACES_AND_WORD.findall(" " + value))
+
+
+def breaks_line_limit(value: str) -> bool:
+    """Whether `value` has a stretch without a space to fold at that no line can hold (RFC 5322 section 2.1.1)."""
+    return any(len(stretch) > _LONGEST_LINE_AT_ALL for stretch in _SPACES_AND_WORD.findall(" " + value.strip()))
+
+
+def address_list_field(name: str, addresses: Sequence[str]) -> str:
+    """One field with an address or more, such as To, folded behind the commas.
+
+    Addresses are written as `address_field` writes them. Raises ValueError for what is none, and for no address at all.
+    """
+    if len(addresses) == 1:
+        return address_field(name, addresses[0])
+    if not addresses:
+        raise ValueError("no address for a field that needs one")
+    *others, last = map(ascii_address, addresses)
+    return _folded(name, [*(f" {address}," for address in others), f" {last}"])
 
 
 def address_field(name: str, address: str, display_name: str = "") -> str:
@@ -128,6 +164,17 @@ def date_field(moment: datetime) -> str:
         f"Date: {_DAYS[moment.weekday()]}, {moment.day:02} {_MONTHS[moment.month - 1]} {moment.year}"
         f" {moment.hour:02}:{moment.minute:02}:{moment.second:02} +0000\r\n"
     )
+
+
+def _folded(name: str, stretches: Sequence[str]) -> str:
+    """The field with its value in `stretches`, which begin with a space and hold no other place to fold at."""
+    lines = [f"{name}:"]
+    for stretch in stretches:
+        if len(lines[-1]) + len(stretch) <= _LONGEST_LINE:
+            lines[-1] += stretch
+        else:
+            lines.append(stretch)
+    return "\r\n".join(lines) + "\r\n"
 
 
 def _folded_at_spaces(value: str, column: int) -> str:

@@ -6,11 +6,11 @@ has to be asked for 8BITMIME.
 
 import binascii
 import io
-import re
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from app.messages.charsets import UTF_8, declared, fitted
 from app.messages.content_types import checked_content_type
 from app.messages.headers import parameter
 from app.model.attachment import Attachment
@@ -21,7 +21,6 @@ _LINES_AT_ONCE = 512
 _BASE64_LINES = struct.Struct(f"{_ENCODED_LINE}s" * _LINES_AT_ONCE)
 
 _PLAIN = bytes(range(0x20, 0x7F)) + b"\t\n"
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +31,24 @@ class Part:
     body: bytes
 
 
-def text_part(text: str, subtype: str) -> Part:
-    """`text` as a part of type `text/<subtype>` in UTF-8; its line breaks, of any kind, become CRLF.
+def text_part(text: str, subtype: str, charset: str = UTF_8) -> Part:
+    """`text` as a part of type `text/<subtype>`, in `charset` if it fits there; its line breaks become CRLF.
 
     It goes as it is when it is printable ASCII in lines that nothing on the way touches, for their length, for a lone
     dot, or for `From ` at their start; else in quoted-printable or base64, whichever is shorter.
     """
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    octets = _utf8(text)
+    name, octets = fitted(text, charset)
+    if subtype == "html":
+        octets = declared(octets, name)
     unusual = len(octets.translate(None, _PLAIN))
     if not unusual and _may_go_as_it_is(text):
         encoding, body = "7bit", octets
     else:
         encoding, body = _encoded(octets, escapes=unusual + octets.count(b"="))
     return Part(
-        f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: {encoding}\r\n",
+        f"Content-Type: text/{subtype}; charset={name}\r\nContent-Transfer-Encoding: {encoding}\r\n",
         body.replace(b"\n", b"\r\n"),
     )
 
@@ -129,10 +130,3 @@ def _may_go_as_it_is(text: str) -> bool:
         and "\nFrom " not in text
         and not text.startswith("From ")
     )
-
-
-def _utf8(text: str) -> bytes:
-    try:
-        return text.encode("utf-8")
-    except UnicodeEncodeError:
-        return _LONE_SURROGATE.sub("\ufffd", text).encode("utf-8")

@@ -35,6 +35,11 @@ _REQUESTS = (
         subject_template="{Username}{Message}" * 9,
         body_template='<a href="{Username}">{Message}</a>',
         is_html=True,
+        reply_to="sender@example.com",
+        headers={
+            "X-Note": f"{_SMUGGLED}\r\nBcc: evil@x.example\r\n\r\n<b>\u2028\x85" + "naïve" * 40,
+            "References": "<a@x.example>  " * 20,
+        },
         attachments=(Attachment("naïve\u202efdp." + "x" * 300, "application/octet-stream", b"", 0),),
     ),
 )
@@ -44,8 +49,10 @@ _KINDS = (
     ["multipart/mixed", "multipart/alternative", "text/plain", "text/html", "application/octet-stream"],
 )
 
+_RECIPIENTS = tuple(f"recipient{number}@example.com" for number in range(5))
+
 _FIELDS = {
-    *("to", "reply-to", "subject", "date", "message-id", "x-email-id", "auto-submitted", "mime-version"),
+    *("to", "cc", "reply-to", "subject", "date", "message-id", "x-email-id", "auto-submitted", "mime-version"),
     "content-type",
 }
 _PART_FIELDS = {"content-type", "content-transfer-encoding", "content-disposition"}
@@ -67,9 +74,11 @@ def _faults(composer: Composer, request: EmailRequest, kinds: list[str]) -> Iter
         request,
         email_id="00000000",
         created_at=datetime(2026, 1, 7, 12, 34, 56, tzinfo=UTC),
-        to="recipient@example.com",
+        to=_RECIPIENTS,
+        cc=_RECIPIENTS[:1],
         message_id_domain="example.com",
     ).content
+    names = _FIELDS.union(map(str.lower, request.headers))
     lines = content.split(b"\r\n")
     if any(line.translate(None, _PRINTABLE) for line in lines):
         yield "an octet that is not printable ASCII"
@@ -81,14 +90,15 @@ def _faults(composer: Composer, request: EmailRequest, kinds: list[str]) -> Iter
         parts = list(message.walk())
         if [part.get_content_type() for part in parts] != kinds:
             yield f"other parts than {kinds}"
-        if len(message) != len(_FIELDS) or {name.lower() for name in message} != _FIELDS:
-            yield f"other fields than {sorted(_FIELDS)}: {message.keys()}"
+        if len(message) != len(names) or {name.lower() for name in message} != names:
+            yield f"other fields than {sorted(names)}: {message.keys()}"
         if any(name.lower() not in _PART_FIELDS for part in parts[1:] for name in part):
             yield "a field in a part that nobody wrote"
         if parts[-1].get_filename() != cleaned(request.attachments[0].file_name):
             yield "another file name"
-    if [address for _, address in getaddresses([str(legacy["Reply-To"])])] != [request.email]:
-        yield "another Reply-To"
+    for name, addresses in (("Reply-To", (request.email,)), ("To", _RECIPIENTS), ("Cc", _RECIPIENTS[:1])):
+        if tuple(address for _, address in getaddresses([str(legacy[name])])) != addresses:
+            yield f"another {name}"
     text = modern.get_body(("html",) if request.is_html else ("plain",))
     shown = text.get_content() if text is not None else ""
     if request.is_html:

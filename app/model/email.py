@@ -46,8 +46,8 @@ class Phase(StrEnum):
 class EmailRequest:
     """A validated request to send one message. Every text is as the caller wrote it; nothing is cleaned yet.
 
-    `template` and `body_template` exclude each other: when both were given, `template` wins. From `to` on, only a caller
-    with an access token is listened to; without `to` the mail goes to the configured recipient.
+    `template` and `body_template` exclude each other: when both were given, `template` wins. From `to` on, only a
+    caller with an access token is listened to; without `to` the mail goes to the configured recipient.
     """
 
     email: str
@@ -71,8 +71,8 @@ class EmailRequest:
 class Email:
     """The record of one email: the truth that `GET /api/v1/emails/{id}` shows.
 
-    `id` is 8 upper-case hex digits. Datetimes are aware and in UTC. `project_id` is the project of the access token that
-    it was sent with, None for an anonymous caller's; `reception_email` is the first recipient.
+    `id` is 8 upper-case hex digits. Datetimes are aware and in UTC. `project_id` is the project of the access token
+    that it was sent with, None for an anonymous caller's; `reception_email` is the first recipient.
     """
 
     id: str

@@ -72,3 +72,8 @@ class Delivery:
     def delivered_by(self) -> int | None:
         last = self.attempts[-1]
         return last.smtp_id if last.outcome is Outcome.ACCEPTED else None
+
+    @property
+    def refused(self) -> tuple[str, ...]:
+        """Whom the last server did not take; of a delivered message, those who did not get it."""
+        return self.attempts[-1].refused

@@ -1,10 +1,10 @@
 """The door of this package: one message, a list of SMTP configurations, and what became of it. Used by `emails`.
 
-Each attempt is one recipient at one configuration. What follows an attempt is decided by its outcome alone
-(spec: delivery, "Outcomes"): the next configuration, the catch-all recipient, or the end.
+Each attempt is one message for its recipients at one configuration. What follows an attempt is decided by its outcome
+alone (spec: delivery, "Outcomes"): the next configuration, the catch-all recipient, or the end.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from time import monotonic
 
@@ -36,14 +36,16 @@ class Deliverer:
         *,
         group: Sequence[SMTPConfiguration],
         is_test: bool,
-        recipient: str,
+        recipients: Sequence[str],
         catch_all: str | None,
         deadline: float,
         on_hand_over: Callable[[], None],
     ) -> Delivery:
         """Tries the group in its order until a server took the message or ruled out every other try.
 
-        The group has at least one configuration; those without a test account are passed over when `is_test`.
+        The group has at least one configuration; those without a test account are passed over when `is_test`. There is
+        at least one recipient. Of several, those whom a server refuses do not keep the message from the others;
+        `catch_all` stands in for a single one that was refused.
         `deadline` (`time.monotonic`) bounds everything except the wait for the reply to a message that was handed
         over. `on_hand_over` is called before any byte of the message may reach a server, once per attempt that gets
         there; what it raises is raised here (RecordUnavailable as HandOverUnrecorded, with the attempts until then),
@@ -53,7 +55,8 @@ class Deliverer:
         errand = _Errand(
             message,
             clock=self._clock,
-            recipients=[recipient] if catch_all in (None, recipient) else [recipient, catch_all],
+            recipients=recipients,
+            catch_all=catch_all,
             deadline=deadline,
             on_hand_over=on_hand_over,
         )
@@ -75,13 +78,17 @@ class Deliverer:
                 break
         return Delivery(tuple(errand.attempts))
 
+    def forget(self, configurations: Iterable[SMTPConfiguration]) -> None:
+        """Ends the sessions of configurations that are no longer in use, in the background; mail under way finishes."""
+        self._pools.forget(configurations)
+
     def close(self) -> None:
         """Ends the idle sessions; those at work end with their message."""
         self._pools.close()
 
 
 class _Errand:
-    """One message on its way: the recipient that is in force now, and the attempts so far."""
+    """One message on its way: the recipients that are in force now, and the attempts so far."""
 
     def __init__(
         self,
@@ -89,6 +96,7 @@ class _Errand:
         *,
         clock: Clock,
         recipients: Sequence[str],
+        catch_all: str | None,
         deadline: float,
         on_hand_over: Callable[[], None],
     ) -> None:
@@ -96,7 +104,8 @@ class _Errand:
         self._message = message
         self._content = Content(message.content)
         self._clock = clock
-        self._recipients = list(recipients)
+        self._recipients = tuple(recipients)
+        self._spare = catch_all if len(self._recipients) == 1 and catch_all not in self._recipients else None
         self._deadline = deadline
         self._record_hand_over = on_hand_over
 
@@ -111,32 +120,35 @@ class _Errand:
             while True:
                 self._attempt(configuration, loan)
                 is_refused = self.attempts[-1].outcome is Outcome.RECIPIENT_REFUSED
-                if not is_refused or len(self._recipients) == 1 or monotonic() >= self._deadline:
+                if not is_refused or self._spare is None or monotonic() >= self._deadline:
                     return
-                del self._recipients[0]
+                self._recipients, self._spare = (self._spare,), None
         finally:
             loan.give_back()
 
     def _attempt(self, configuration: SMTPConfiguration, loan: "_Loan") -> None:
         started_at, began = self._clock(), monotonic()
+        refused: tuple[str, ...] = ()
         try:
             session = loan.session()
             is_reused = session.is_reused
-            verdict = self._converse(session)
+            verdict, refused = self._converse(session)
             if is_reused and _is_stale(session, verdict):
-                verdict = self._converse(loan.replacement())
+                refused = ()
+                verdict, refused = self._converse(loan.replacement())
         except SessionFailed as failure:
             verdict = judge_failure(failure)
-        self.note(configuration, verdict, started_at=started_at, duration_s=monotonic() - began)
+        self.note(configuration, verdict, refused=refused, started_at=started_at, duration_s=monotonic() - began)
 
-    def _converse(self, session: SMTPSession) -> Verdict:
-        return Transaction(
+    def _converse(self, session: SMTPSession) -> tuple[Verdict, tuple[str, ...]]:
+        transaction = Transaction(
             session,
-            recipient=self._recipients[0],
+            recipients=self._recipients,
             message=self._message,
             content=self._content,
             on_hand_over=self._on_hand_over,
-        ).run()
+        )
+        return transaction.run(), transaction.refused
 
     def _on_hand_over(self) -> None:
         try:
@@ -149,6 +161,7 @@ class _Errand:
         configuration: SMTPConfiguration,
         verdict: Verdict,
         *,
+        refused: tuple[str, ...] = (),
         started_at: datetime | None = None,
         duration_s: float = 0.0,
     ) -> None:
@@ -156,7 +169,8 @@ class _Errand:
         self.attempts.append(
             Attempt(
                 smtp_id=configuration.index,
-                recipient=self._recipients[0],
+                recipients=self._recipients,
+                refused=refused,
                 started_at=started_at or self._clock(),
                 duration_ms=round(duration_s * 1000),
                 outcome=verdict.outcome,

@@ -1,12 +1,17 @@
-"""MAIL and RCPT for one message, and what rules a message out before anything is sent. Used by `transaction`."""
+"""MAIL and RCPT for one message, what rules a message out before anything is sent, and what the replies to them mean.
 
+Used by `transaction`.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.model.message import Message
 from app.model.outcome import Outcome, Stage
 from app.smtp.address import AddressUnsafe, path
 from app.smtp.content import Content
-from app.smtp.outcome import Verdict
+from app.smtp.outcome import Verdict, judge
+from app.smtp.reply import CLOSING, Reply
 from app.smtp.session import SMTPSession
 
 
@@ -22,37 +27,72 @@ class RuledOut(Exception):
 class Envelope:
     """The commands before the data, each with its stage, and what belongs to them.
 
+    `commands` ends with one RCPT for each of `recipients`; `unsafe` are those that cannot be written into one.
     `size` counts the octets of the data, the `From` field included, without doubled dots (RFC 1870 section 3).
     """
 
     commands: list[tuple[Stage, bytes]]
+    recipients: tuple[str, ...]
+    unsafe: tuple[str, ...]
     from_field: bytes
     size: int
 
+    def refused(self, replies: Sequence[Reply]) -> tuple[str, ...]:
+        """Who does not get the message, by the replies to `commands` as far as they were read."""
+        before = len(self.commands) - len(self.recipients)
+        if not all(reply.is_positive for reply in replies[:before]):
+            # Nobody was refused where the whole transaction was.
+            return ()
+        pairs = zip(self.recipients, replies[before:], strict=False)
+        return self.unsafe + tuple(recipient for recipient, reply in pairs if not reply.is_positive)
 
-def envelope(session: SMTPSession, recipient: str, message: Message, content: Content) -> Envelope:
-    """The envelope of a message for one recipient, from the session's account. Raises RuledOut."""
+    def refusal(self, replies: Sequence[Reply]) -> Verdict | None:
+        """The verdict that ends the transaction here; None while somebody is left to send to.
+
+        One refused recipient does not stop the others. When all were refused, the first refusal decides, unless one
+        of them is the server's fault: elsewhere that recipient may be taken.
+        """
+        judged: list[Verdict] = []
+        for (stage, _), reply in zip(self.commands, replies, strict=False):
+            if reply.is_positive:
+                continue
+            verdict = judge(stage, reply)
+            if stage is not Stage.RCPT or reply.code == CLOSING:
+                return verdict
+            judged.append(verdict)
+        if not judged or len(judged) < len(self.recipients):
+            return None
+        return next((verdict for verdict in judged if verdict.outcome is Outcome.SERVER_AT_FAULT), judged[0])
+
+
+def envelope(session: SMTPSession, recipients: Sequence[str], message: Message, content: Content) -> Envelope:
+    """The envelope of a message for its recipients, from the session's account. Raises RuledOut."""
     address = session.account.address
     try:
         sender_path = path(address)
     except AddressUnsafe as error:
         raise _ruled_out(f"the sender is {error}") from error
-    try:
-        recipient_path = path(recipient)
-    except AddressUnsafe as error:
-        detail = f"the recipient is {error}"
-        raise RuledOut(Verdict(Outcome.RECIPIENT_REFUSED, Stage.RCPT, detail=detail)) from error
+    paths: dict[str, bytes] = {}
+    unsafe: dict[str, AddressUnsafe] = {}
+    for recipient in recipients:
+        try:
+            paths[recipient] = path(recipient)
+        except AddressUnsafe as error:
+            unsafe[recipient] = error
+    if not paths:
+        cause = next(iter(unsafe.values()))
+        raise RuledOut(Verdict(Outcome.RECIPIENT_REFUSED, Stage.RCPT, detail=f"the recipient is {cause}")) from cause
     from_field = message.from_field(address)
     size = len(from_field) + content.size
-    needs_smtputf8 = message.needs_smtputf8 or not f"{address}{recipient}".isascii()
+    needs_smtputf8 = message.needs_smtputf8 or not all(map(str.isascii, (address, *paths)))
     parameters = _mail_parameters(session, size, is_ascii=content.is_ascii, needs_smtputf8=needs_smtputf8)
     commands = [
         (Stage.MAIL, b"MAIL FROM:%b%b\r\n" % (sender_path, parameters)),
-        (Stage.RCPT, b"RCPT TO:%b\r\n" % recipient_path),
+        *((Stage.RCPT, b"RCPT TO:%b\r\n" % each) for each in paths.values()),
     ]
     if session.needs_reset:
         commands.insert(0, (Stage.MAIL, b"RSET\r\n"))
-    return Envelope(commands=commands, from_field=from_field, size=size)
+    return Envelope(commands=commands, recipients=tuple(paths), unsafe=tuple(unsafe), from_field=from_field, size=size)
 
 
 def _mail_parameters(session: SMTPSession, size: int, *, is_ascii: bool, needs_smtputf8: bool) -> bytes:

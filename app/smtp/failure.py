@@ -7,8 +7,9 @@ from app.smtp.reply import Reply, cleaned
 class SessionFailed(Exception):
     """The dialogue ended in `stage`: with the server's `reply`, or without one (dropped, timed out, not understood).
 
-    Raised by `session`, `pool` and what they use; turned into an attempt by `transaction` and `delivery`, and into
-    words for an operator by `check`, which looks at `__cause__`. It never leaves this package.
+    Raised by `session`, `pool` and what they use; turned into an attempt by `transaction` and `delivery`, and by `walk`
+    into a step, with words that look at `__cause__`: `words` for an operator, `connections.advice` for an owner.
+    Nobody outside of this package catches it.
     """
 
     def __init__(self, stage: Stage, *, reply: Reply | None = None, detail: str = "") -> None:

@@ -6,6 +6,9 @@ from app.model.outcome import Stage
 from app.smtp.failure import SessionFailed
 from app.smtp.session import SMTPSession
 
+FAREWELL_S = 1.0
+"""So long a reply to QUIT is waited for."""
+
 
 def say_goodbye(sessions: Sequence[SMTPSession], deadline: float) -> None:
     """QUIT to all, then their replies (RFC 5321 section 4.1.1.10) until one common deadline; closes every session."""

@@ -1,19 +1,19 @@
 """All pools of a process, and the thread that says goodbye to servers so that no caller has to. Used by `delivery`."""
 
 import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from time import monotonic
 
 from app.model.smtp import Account, SMTPConfiguration
-from app.smtp.farewell import say_goodbye
+from app.smtp.farewell import FAREWELL_S, say_goodbye
 from app.smtp.pool import IDLE_LIMIT_S, SessionPool
 from app.smtp.resolver import Resolver
 from app.smtp.session import SMTPSession
 
 SWEEP_S = 5.0
 """How often idle sessions are looked through; none is kept longer than the idle limit and this."""
-FAREWELL_S = 1.0
 
 
 class Pools:
@@ -38,6 +38,14 @@ class Pools:
                     )
                 self._start_caretaker()
         return pool
+
+    def forget(self, configurations: Iterable[SMTPConfiguration]) -> None:
+        """Gives up their pools without waiting: idle sessions end in the background, lent ones when they come back."""
+        gone = frozenset(configurations)
+        with self._lock:
+            pools = [self._pools.pop(key) for key in list(self._pools) if key[0] in gone]
+        for pool in pools:
+            pool.close()
 
     def close(self) -> None:
         """Says goodbye on every idle session, for about a second at most."""

@@ -1,18 +1,25 @@
-"""What an operator can do about a session that could not be opened: from failure to words. Used by `check`."""
+"""What an operator can do about a session that could not be opened: from failure to words. Used by `words`."""
 
 import ssl
+from enum import Enum
 
 from app.model.outcome import Stage
 from app.model.smtp import SMTPConfiguration
 from app.smtp.failure import SessionFailed
-from app.smtp.tls import wants_implicit_tls
+from app.smtp.tls import AuthoritiesUnusable, wants_implicit_tls
 
-# The verification results of OpenSSL (x509_vfy.h) that have a remedy of their own.
-_EXPIRED = 10
-_NOT_YET_VALID = 9
-_SELF_SIGNED = (18, 19)
-_UNKNOWN_ISSUER = (20, 21)
-_NAME_MISMATCH = (62, 64)
+
+class CertificateFault(Enum):
+    """What is wrong with a certificate, as far as there is a remedy of its own: OpenSSL's codes (x509_vfy.h)."""
+
+    OUT_OF_DATE = (9, 10)
+    UNKNOWN_ISSUER = (18, 19, 20, 21)
+    OTHER_NAME = (62, 64)
+    OTHER = ()
+
+
+def certificate_fault(error: ssl.SSLCertVerificationError) -> CertificateFault:
+    return next((fault for fault in CertificateFault if error.verify_code in fault.value), CertificateFault.OTHER)
 
 
 def remedy_for_missing_test_account(configuration: SMTPConfiguration) -> str:
@@ -42,6 +49,11 @@ def remedy_for(failure: SessionFailed, configuration: SMTPConfiguration, *, is_e
 
 
 def _for_look_up(failure: SessionFailed, configuration: SMTPConfiguration) -> str:
+    if failure.__cause__ is None:
+        return (
+            f"{configuration.host} leads into a network that is closed to connections of projects. "
+            "Name the network in CONNECTION_ALLOWED_NETWORKS to open it."
+        )
     if isinstance(failure.__cause__, TimeoutError):
         return "The name server does not answer. Check the network and the DNS settings of this machine."
     return f"There is no host named {configuration.host}. Check Host for a typing error."
@@ -59,8 +71,10 @@ def _for_connection(failure: SessionFailed, configuration: SMTPConfiguration) ->
 
 def _for_tls(failure: SessionFailed, configuration: SMTPConfiguration) -> str:
     cause = failure.__cause__
+    if isinstance(cause, AuthoritiesUnusable):
+        return f"Check CAFile: {configuration.ca_file} cannot be read, or holds no certificates."
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return _for_certificate(cause.verify_code, configuration)
+        return _for_certificate(certificate_fault(cause), configuration)
     if isinstance(cause, ssl.SSLError) and cause.reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST"):
         return (
             f"Port {configuration.port} does not begin with TLS. "
@@ -68,8 +82,6 @@ def _for_tls(failure: SessionFailed, configuration: SMTPConfiguration) -> str:
         )
     if isinstance(cause, ssl.SSLError):
         return "The server's TLS is too old or too different; at least TLS 1.2 is needed. Ask who runs the server."
-    if isinstance(cause, FileNotFoundError | PermissionError):
-        return f"Check CAFile: {configuration.ca_file} cannot be read."
     if isinstance(cause, OSError) and wants_implicit_tls(configuration):
         return (
             f"Port {configuration.port} did not answer with TLS. "
@@ -78,14 +90,14 @@ def _for_tls(failure: SessionFailed, configuration: SMTPConfiguration) -> str:
     return 'Use port 465 with "Security": "tls", or another server: mail is not sent in clear text instead.'
 
 
-def _for_certificate(verify_code: int, configuration: SMTPConfiguration) -> str:
-    if verify_code in _NAME_MISMATCH:
+def _for_certificate(fault: CertificateFault, configuration: SMTPConfiguration) -> str:
+    if fault is CertificateFault.OTHER_NAME:
         return f"The certificate is not for {configuration.host}. Set Host to the name that the certificate carries."
-    if verify_code in (_EXPIRED, _NOT_YET_VALID):
+    if fault is CertificateFault.OUT_OF_DATE:
         return (
             "The certificate is out of date. Whoever runs the server has to renew it; check this machine's clock, too."
         )
-    if verify_code in _SELF_SIGNED or verify_code in _UNKNOWN_ISSUER:
+    if fault is CertificateFault.UNKNOWN_ISSUER:
         return (
             "The certificate was not issued by an authority that this machine knows. "
             "Set CAFile to the authority's certificate (PEM), or give the server a public certificate."
@@ -104,6 +116,9 @@ def _for_greeting(failure: SessionFailed, configuration: SMTPConfiguration) -> s
 def _for_sign_in(failure: SessionFailed, configuration: SMTPConfiguration) -> str:
     code = failure.reply.code if failure.reply else None
     variable = f"SMTP_{configuration.index}_PASSWORD"
+    if code is None and configuration.mechanisms:
+        allowed = " ".join(configuration.mechanisms)
+        return f"The server offers none of the ways to sign in that are allowed ({allowed}). Allow others."
     if code is None:
         return 'The server offers no sign-in that is supported. Set "Auth": "none" if it needs none.'
     if code < 500:

@@ -60,7 +60,10 @@ class Resolver:
         else:
             with self._lock:
                 del self._under_way[key]
-                self._known[key] = (monotonic() + CACHE_S, addresses)
+                now = monotonic()
+                # Hosts come and go with the connections of projects, so what is out of date is not kept.
+                self._known = {each: known for each, known in self._known.items() if known[0] > now}
+                self._known[key] = (now + CACHE_S, addresses)
             future.set_result(addresses)
 
 

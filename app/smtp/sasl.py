@@ -3,6 +3,7 @@ ASCII). Pure functions, used by `session`.
 """
 
 import hmac
+from collections.abc import Sequence
 
 from app.model.smtp import Account
 
@@ -11,11 +12,14 @@ LOGIN = "LOGIN"
 CRAM_MD5 = "CRAM-MD5"
 
 
-def common_mechanisms(announced: str | None, *, is_encrypted: bool) -> list[str]:
-    """What both sides can, the best first: CRAM-MD5 hides the password where TLS does not."""
+def common_mechanisms(announced: str | None, *, is_encrypted: bool, allowed: Sequence[str] = ()) -> list[str]:
+    """What both sides can, the best first: CRAM-MD5 hides the password where TLS does not.
+
+    `allowed` (in capitals) leaves only these, in its own order; empty, it allows all.
+    """
     names = (announced or "").upper().split()
     order = (PLAIN, LOGIN, CRAM_MD5) if is_encrypted else (CRAM_MD5, PLAIN, LOGIN)
-    return [name for name in order if name in names]
+    return [name for name in allowed or order if name in names and name in order]
 
 
 def initial_response(mechanism: str, account: Account) -> bytes | None:

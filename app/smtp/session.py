@@ -1,7 +1,7 @@
 """One SMTP session, from the look-up of the host to the sign-in. Used by `pool`, `transaction` and `check`.
 
-TLS is verified, never given up for clear text, and never mixed with what came before it; a password is sent once, in
-the best way both sides know.
+TLS is verified unless the owner gave that up, never given up for clear text, and never mixed with what came before it;
+a password is sent once, in the best way both sides know.
 """
 
 import re
@@ -15,6 +15,7 @@ from app.model.smtp import Account, Security, SMTPConfiguration
 from app.smtp.connect import connect
 from app.smtp.dialogue import Dialogue
 from app.smtp.failure import SessionFailed
+from app.smtp.reach import may_reach
 from app.smtp.reply import Reply
 from app.smtp.resolver import Address, Resolver
 from app.smtp.sasl import answer, common_mechanisms, initial_response
@@ -66,12 +67,20 @@ class SMTPSession(Dialogue):
         self.opened_at = self.last_used_at = monotonic()
 
     def look_up(self) -> tuple[Address, ...]:
-        """The addresses of the host. Look-up and connecting share one deadline."""
-        self.begin(Stage.DNS)
+        """The addresses of the host that may be connected to. Look-up and connecting share one deadline.
+
+        What was checked here is what `connect_to` gets: a second look-up could be answered with another address.
+        """
+        configuration = self.configuration
+        self.begin(Stage.DNS, configuration.connect_timeout_s)
         try:
-            return self._resolver.resolve(self.configuration.host, self.configuration.port, self._deadline)
+            addresses = self._resolver.resolve(configuration.host, configuration.port, self._deadline)
         except OSError as error:
             raise self._failure(error) from error
+        allowed = tuple(address for address in addresses if may_reach(str(address.sockaddr[0]), configuration.reach))
+        if not allowed:
+            raise SessionFailed(Stage.DNS, detail="the host's address is not one that this service may connect to")
+        return allowed
 
     def connect_to(self, addresses: tuple[Address, ...]) -> None:
         """The first address that answers; settles the name that EHLO will say."""
@@ -113,9 +122,12 @@ class SMTPSession(Dialogue):
             raise SessionFailed(
                 Stage.AUTH, detail="the password is not sent: the server offers no TLS and Security is not 'none'"
             )
-        mechanisms = common_mechanisms(self.announced("auth"), is_encrypted=self.is_encrypted)
+        allowed = self.configuration.mechanisms
+        mechanisms = common_mechanisms(self.announced("auth"), is_encrypted=self.is_encrypted, allowed=allowed)
         if not mechanisms:
-            raise SessionFailed(Stage.AUTH, detail=f"no common way to sign in; announced: {self.announced('auth')!r}")
+            limits = f"; allowed: {' '.join(allowed)}" if allowed else ""
+            detail = f"no common way to sign in; announced: {self.announced('auth')!r}{limits}"
+            raise SessionFailed(Stage.AUTH, detail=detail)
         for mechanism in mechanisms:
             reply = self._authenticate(mechanism)
             if reply.code == SIGNED_IN:
@@ -152,7 +164,7 @@ class SMTPSession(Dialogue):
         self.begin(Stage.TLS)
         wire = self._wire
         try:
-            context = context_for(self.configuration.ca_file)
+            context = context_for(self.configuration)
             wire.start_tls(context, self.configuration.host, self._deadline)
         except (OSError, ValueError) as error:
             raise self._failure(error) from error

@@ -1,11 +1,12 @@
 """One message through one session, in as few round trips as the server allows. Used by `delivery`.
 
 PIPELINING (RFC 2920) and CHUNKING (RFC 3030) decide the form: MAIL, RCPT and BDAT in one write, MAIL, RCPT and DATA in
-one write, or command by command. Whatever the form, the verdict is that of the first refusal, and `Outcome.UNKNOWN`
-as soon as everything was written and the reply to it is missing.
+one write, or command by command. With several recipients the envelope always goes first, because the message is for
+those of them who were accepted. Whatever the form, the verdict is that of the first refusal, and `Outcome.UNKNOWN` as
+soon as everything was written and the reply to it is missing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from time import monotonic
 
@@ -28,33 +29,48 @@ FINAL_REPLY_TIMEOUT_S = 30.0
 BYTES_PER_SECOND = 100_000
 """The slowest server that the data are sent to."""
 
+COMMANDS_IN_ONE_WRITE = 100
+"""So many replies fit into any receive buffer; with more, both sides could wait for the other one to read."""
+
 START_MAIL_INPUT = 354
 
 
 class Transaction:
-    """The dialogue for one message and one recipient; made for one call of `run`."""
+    """The dialogue for one message and its recipients; made for one call of `run`.
+
+    `refused` are the recipients that the server did not take. `is_envelope_first` keeps the message back until the
+    envelope was accepted also where one write would do. `final_deadline` (`time.monotonic`) ends the wait for the reply
+    to the message, which otherwise takes the time that it needs.
+    """
 
     def __init__(
         self,
         session: SMTPSession,
         *,
-        recipient: str,
+        recipients: Sequence[str],
         message: Message,
         content: Content,
         on_hand_over: Callable[[], None],
+        is_envelope_first: bool = False,
+        final_deadline: float | None = None,
     ) -> None:
+        self.refused: tuple[str, ...] = ()
         self._session = session
-        self._recipient = recipient
+        self._recipients = recipients
         self._message = message
         self._content = content
         self._on_hand_over = on_hand_over
+        self._is_envelope_first = is_envelope_first or len(recipients) > 1
+        self._final_deadline = final_deadline
 
     def run(self) -> Verdict:
         """The verdict. Raises only what `on_hand_over` raises."""
         try:
-            self._envelope = envelope(self._session, self._recipient, self._message, self._content)
+            self._envelope = envelope(self._session, self._recipients, self._message, self._content)
             return self._converse()
         except RuledOut as ruled_out:
+            if ruled_out.verdict.stage is Stage.RCPT:
+                self.refused = tuple(self._recipients)
             return ruled_out.verdict
         except SessionFailed as failure:
             return judge_failure(failure)
@@ -66,6 +82,8 @@ class Transaction:
         is_chunking = session.announced("chunking") is not None
         if session.announced("pipelining") is None:
             return self._envelope_by_command() or (self._by_bdat() if is_chunking else self._by_data())
+        if self._is_envelope_first:
+            return self._envelope_in_one_write() or (self._by_bdat() if is_chunking else self._by_data())
         if not is_chunking:
             return self._envelope_and_data() or self._behind_data()
         if self._envelope.size <= ONE_WRITE_LIMIT and monotonic() - session.last_used_at <= IDLE_LIMIT_S:
@@ -84,7 +102,7 @@ class Transaction:
         session.begin(Stage.MESSAGE, self._data_timeout_s())
         self._write_envelope(everything)
         # Everything was handed over, so every reply is waited for as long as the one to the dot.
-        session.begin_final_wait(FINAL_REPLY_TIMEOUT_S)
+        session.begin_final_wait(self._final_timeout_s())
         replies: list[Reply] = []
         failure: SessionFailed | None = None
         try:
@@ -96,7 +114,7 @@ class Transaction:
 
     def _judge_together(self, replies: list[Reply], failure: SessionFailed | None) -> Verdict:
         """The verdict of the replies to the envelope and to BDAT LAST, of which `failure` may have cut off the end."""
-        refusal = self._first_refusal(replies)
+        refusal = self._judge_envelope(replies)
         has_recipient = (
             len(replies) >= len(self._envelope.commands) and replies[len(self._envelope.commands) - 1].is_positive
         )
@@ -112,32 +130,40 @@ class Transaction:
     # The envelope before the message.
 
     def _envelope_by_command(self) -> Verdict | None:
+        replies: list[Reply] = []
         for stage, command in self._envelope.commands:
             self._session.begin(stage)
             self._write_envelope(command)
-            reply = self._session.read_reply()
+            replies.append(self._session.read_reply())
             self._session.in_step = True
-            if not reply.is_positive:
-                return judge(stage, reply)
+            refusal = self._judge_envelope(replies)
+            if refusal is not None:
+                return refusal
         return None
 
     def _envelope_in_one_write(self) -> Verdict | None:
-        self._session.begin(Stage.MAIL)
-        self._write_envelope(b"".join(command for _, command in self._envelope.commands))
-        refusal, _ = self._read_envelope()
-        self._session.in_step = True
-        return refusal
+        replies: list[Reply] = []
+        for start in range(0, len(self._envelope.commands), COMMANDS_IN_ONE_WRITE):
+            commands = self._envelope.commands[start : start + COMMANDS_IN_ONE_WRITE]
+            self._session.begin(commands[0][0])
+            self._write_envelope(b"".join(command for _, command in commands))
+            refusal = self._read_envelope(commands, replies)
+            self._session.in_step = True
+            if refusal is not None:
+                return refusal
+        return None
 
     def _envelope_and_data(self) -> Verdict | None:
         session = self._session
+        commands, replies = self._envelope.commands, list[Reply]()
         session.begin(Stage.MAIL)
-        self._write_envelope(b"".join([*(command for _, command in self._envelope.commands), b"DATA\r\n"]))
-        refusal, has_recipient = self._read_envelope()
+        self._write_envelope(b"".join([*(command for _, command in commands), b"DATA\r\n"]))
+        refusal = self._read_envelope(commands, replies)
         session.begin(Stage.DATA)
         if refusal is None:
             return self._judge_data(session.read_reply())
         with suppress(SessionFailed):
-            self._decline(session.read_reply(), has_recipient=has_recipient)
+            self._decline(session.read_reply(), has_recipient=replies[-1].is_positive)
         return refusal
 
     def _decline(self, reply: Reply, *, has_recipient: bool) -> None:
@@ -159,24 +185,21 @@ class Transaction:
         self._session.needs_reset = True
         self._session.write(data)
 
-    def _read_envelope(self) -> tuple[Verdict | None, bool]:
-        """The first refusal, and whether RCPT was accepted. A session that breaks off behind a refusal is no matter."""
-        replies: list[Reply] = []
+    def _read_envelope(self, commands: Sequence[tuple[Stage, bytes]], replies: list[Reply]) -> Verdict | None:
+        """Adds the replies to `commands`; what they come to. A session that ends behind a refusal is no matter."""
         try:
-            for stage, _ in self._envelope.commands:
+            for stage, _ in commands:
                 self._session.begin(stage)
                 replies.append(self._session.read_reply())
         except SessionFailed:
             self._session.close()
-            if self._first_refusal(replies) is None:
+            if self._judge_envelope(replies) is None:
                 raise
-        return self._first_refusal(replies), bool(replies) and replies[-1].is_positive
+        return self._judge_envelope(replies)
 
-    def _first_refusal(self, replies: list[Reply]) -> Verdict | None:
-        for (stage, _), reply in zip(self._envelope.commands, replies, strict=False):
-            if not reply.is_positive:
-                return judge(stage, reply)
-        return None
+    def _judge_envelope(self, replies: Sequence[Reply]) -> Verdict | None:
+        self.refused = self._envelope.refused(replies)
+        return self._envelope.refusal(replies)
 
     # The message behind an accepted envelope.
 
@@ -205,7 +228,7 @@ class Transaction:
         session.begin(Stage.MESSAGE, self._data_timeout_s())
         for block in blocks:
             session.write(block)
-        session.begin_final_wait(FINAL_REPLY_TIMEOUT_S)
+        session.begin_final_wait(self._final_timeout_s())
         try:
             reply = session.read_reply()
         except SessionFailed as failure:
@@ -218,6 +241,9 @@ class Transaction:
             self._session.needs_reset = False
             self._session.messages += 1
         return judge(Stage.MESSAGE, reply)
+
+    def _final_timeout_s(self) -> float:
+        return FINAL_REPLY_TIMEOUT_S if self._final_deadline is None else self._final_deadline - monotonic()
 
     def _data_timeout_s(self) -> float:
         return self._session.configuration.timeout_s + self._envelope.size / BYTES_PER_SECOND

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, delete, insert, select
 
 from app.storage.tables import audit_entries
 from app.storage.times import from_ms
@@ -43,6 +43,12 @@ def add(
         "fields": json.dumps(list(fields)),
     }
     connection.execute(insert(audit_entries).values(**values))
+
+
+def prune(connection: Connection, *, action: str, older_than_ms: int) -> int:
+    """Forget acts of one kind from before a moment; the number of deleted rows."""
+    old = delete(audit_entries).where(audit_entries.c.action == action, audit_entries.c.at < older_than_ms)
+    return connection.execute(old).rowcount
 
 
 def every(connection: Connection, *, project: str | None = None) -> list[AuditEntry]:

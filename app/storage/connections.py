@@ -38,9 +38,11 @@ def replace(connection: Connection, row: ConnectionRow, *, now_ms: int) -> bool:
     return connection.execute(statement.values(**_values(row), updated_at=now_ms)).rowcount == 1
 
 
-def find(connection: Connection, project_id: int, name: str) -> ConnectionRow | None:
-    """The project's connection of that name, without case."""
+def find(connection: Connection, project_id: int, name: str, *, for_update: bool = False) -> ConnectionRow | None:
+    """The project's connection of that name, without case. `for_update` lets no other writer at it until the commit."""
     statement = _ROWS.where(connections.c.project_id == project_id, connections.c.name_key == name_key(name))
+    if for_update:
+        statement = statement.with_for_update()  # SQLite has one writer at a time, and no such clause
     row = connection.execute(statement).first()
     return None if row is None else _from_row(row)
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from secrets import token_hex
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
@@ -74,6 +74,31 @@ def add(connection: Connection, email: Email, *, lease_until_ms: int) -> bool:
 def find(connection: Connection, email_id: str) -> Email | None:
     row = connection.execute(_BY_ID, {"email_id": email_id}).first()
     return None if row is None else _from_row(row)
+
+
+def page(
+    connection: Connection,
+    *,
+    project_id: int,
+    status: Status | None,
+    smtp_id: int | None,
+    since_ms: int | None,
+    before: tuple[int, str] | None,
+    limit: int,
+) -> list[Email]:
+    """A project's emails, newest first; None does not narrow. `before` is the place, time and id, of an email."""
+    c = emails.c
+    statement = select(emails).where(c.project_id == project_id)
+    if status is not None:
+        statement = statement.where(c.status == status.value)
+    if smtp_id is not None:
+        statement = statement.where(c.requested_smtp_id == smtp_id)
+    if since_ms is not None:
+        statement = statement.where(c.created_at >= since_ms)
+    if before is not None:
+        statement = statement.where(tuple_(c.created_at, c.id) < before)
+    newest_first = statement.order_by(c.created_at.desc(), c.id.desc()).limit(limit)
+    return [_from_row(row) for row in connection.execute(newest_first)]
 
 
 def mark_handed_over(connection: Connection, email_id: str, *, lease_until_ms: int) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.storage.database import Database
 from app.storage.tables import service_state
 
 _DIALECTS: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
@@ -12,6 +13,14 @@ _DIALECTS: dict[str, Any] = {"sqlite": sqlite, "postgresql": postgresql}
 
 def read(connection: Connection, name: str) -> str | None:
     return connection.execute(select(service_state.c.value).where(service_state.c.name == name)).scalar()
+
+
+def glance(database: Database, name: str) -> str | None:
+    """The same as `read`, for what every request asks."""
+    if database.is_sqlite:
+        value: str | None = database.glance("SELECT value FROM service_state WHERE name = ?", name)
+        return value
+    return database.read(lambda connection: read(connection, name))
 
 
 def replace_if(connection: Connection, name: str, *, old: str | None, new: str) -> bool:

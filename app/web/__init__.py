@@ -12,7 +12,7 @@ def register(app: Flask, office: Office) -> None:
     app.config["MAX_CONTENT_LENGTH"] = office.settings.limits.request_body
     app.json.sort_keys = False  # type: ignore[attr-defined]
     headers.register(app, office.settings)
-    door.register(app, gate=office.gate, guards=office.settings.guards)
+    door.register(app, office)
     errors.register(app)
     probes.register(app, office)
 

@@ -1,12 +1,14 @@
-"""The door of `/api`: who is it, is it welcome, which version, which format; before any body is read."""
+"""The door of `/api` and `/apiops`: who is it, is it welcome, which version, which format; before any body is read."""
 
 from flask import Flask, g, request
 from werkzeug.exceptions import NotAcceptable, NotFound
 
-from app.guards.admission import Verdict
+from app.emails.office import Office
+from app.guards.admission import Admission, Verdict
 from app.guards.client_address import client_key
-from app.guards.gate import Gate
-from app.settings import GuardSettings
+from app.model.access import Caller
+from app.web.authentication import demand_access, identify
+from app.web.surfaces import Surface, surface
 from app.web.versions import APICall, api_call
 
 THROTTLE_RETRY_AFTER_S = 60
@@ -19,7 +21,9 @@ class ClientBlocked(Exception):
 class ClientThrottled(Exception):
     """The client has used its requests."""
 
-    retry_after_s = THROTTLE_RETRY_AFTER_S
+    def __init__(self, retry_after_s: int = THROTTLE_RETRY_AFTER_S) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(f"again in {retry_after_s} s")
 
 
 class VersionMissing(Exception):
@@ -34,27 +38,37 @@ class VersionUnsupported(Exception):
         super().__init__(call.requested)
 
 
-def register(app: Flask, *, gate: Gate, guards: GuardSettings) -> None:
-    """Count every request to `/api` but preflights, then check what the client says of versions and formats."""
+def register(app: Flask, office: Office) -> None:
+    """Count every request to `/api` and `/apiops` but preflights, then check what the client says of itself."""
 
     @app.before_request
     def come_in() -> None:
-        call = api_call()
-        if call is None:
+        if surface() is Surface.PAGES:
             return
-        if guards.rate_limit_enabled:
-            client = client_key(
-                request.environ.get("REMOTE_ADDR", ""),
-                request.environ.get("HTTP_X_FORWARDED_FOR", ""),
-                guards.trusted_proxies,
-            )
-            g.admission = gate.admit(client)
+        who = identify(office.registry.live)
+        if office.settings.guards.rate_limit_enabled:
+            g.admission = _admit(office, who)
             if g.admission.verdict is Verdict.BLOCKED:
                 raise ClientBlocked
             if g.admission.verdict is Verdict.THROTTLED:
-                raise ClientThrottled
-        _check_version(call)
+                raise ClientThrottled(g.admission.wait_s if who else THROTTLE_RETRY_AFTER_S)
+        if (call := api_call()) is not None:
+            _check_version(call)
+        demand_access()
         _check_accept()
+
+
+def _admit(office: Office, who: Caller | None) -> Admission:
+    """Counted per token when there is a valid one, else per address: behind one address there are many callers."""
+    if who is not None:
+        return office.gate.admit_token(who.token_id)
+    return office.gate.admit(
+        client_key(
+            request.environ.get("REMOTE_ADDR", ""),
+            request.environ.get("HTTP_X_FORWARDED_FOR", ""),
+            office.settings.guards.trusted_proxies,
+        )
+    )
 
 
 def _check_version(call: APICall) -> None:

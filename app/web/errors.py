@@ -1,6 +1,7 @@
 """What each error looks like to a caller: problem+json (RFC 9457) and the contract's other forms.
 
-The only place, with the surfaces, that knows HTTP statuses.
+One table per surface: `/apiops` has its own in `apiops_errors`, everything else the one at the end of this file. The
+only place, with the surfaces, that knows HTTP statuses.
 """
 
 import math
@@ -12,12 +13,12 @@ from werkzeug.exceptions import HTTPException
 
 from app import errors
 from app.guards.cooldown import wait_sentence
+from app.web import apiops_errors
+from app.web.apiops_errors import RECORD_RETRY_AFTER_S, bearer_challenge
 from app.web.door import ClientBlocked, ClientThrottled, VersionMissing, VersionUnsupported
+from app.web.surfaces import Surface, surface
 
 log = structlog.get_logger(__name__)
-
-RECORD_RETRY_AFTER_S = 5
-"""When a client may try again after the database did not take the record."""
 
 _UNEXPECTED = {"error": "An unexpected error has occurred. Please try again later."}
 
@@ -36,9 +37,16 @@ def problem(status: int, title: str, detail: str | None = None, **members: Any) 
 
 
 def register(app: Flask) -> None:
-    """Install a handler for every error that can leave a view."""
-    for error_class, handler in _HANDLERS.items():
-        app.register_error_handler(error_class, handler)
+    """Install the one handler of every error that can leave a view."""
+    app.register_error_handler(Exception, _answer)
+
+
+def _answer(error: Exception) -> Response:
+    """In the form of the surface that was called; of an error's classes the nearest one in the table decides."""
+    handlers = apiops_errors.HANDLERS if surface() is Surface.APIOPS else _HANDLERS
+    handler = next(handlers[each] for each in type(error).__mro__ if each in handlers)
+    response: Response = handler(error)
+    return response
 
 
 def _validation(error: errors.RequestInvalid) -> Response:
@@ -53,6 +61,16 @@ def _cooldown(error: errors.CooldownActive) -> Response:
     response = problem(400, "Bad request", wait_sentence(error.wait_s, error.usage))
     response.headers["Retry-After"] = str(max(1, math.ceil(error.wait_s)))
     return response
+
+
+def _token_invalid(error: errors.TokenInvalid) -> Response:
+    response = problem(401, "Unauthorized", str(error))
+    response.headers["WWW-Authenticate"] = bearer_challenge()
+    return response
+
+
+def _permission_missing(error: errors.PermissionMissing) -> Response:
+    return problem(403, "Forbidden", str(error))
 
 
 def _email_not_found(error: errors.EmailNotFound) -> Response:
@@ -131,10 +149,7 @@ def _version_unsupported(error: VersionUnsupported) -> Response:
 
 
 def _http(error: HTTPException) -> Response:
-    status = error.code or 500
-    if error.response is not None:  # a redirect made by routing
-        return current_app.make_response(error.get_response())
-    response = problem(status, error.name, error.description)
+    response = problem(error.code or 500, error.name, error.description)
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):
             response.headers[name] = value
@@ -142,8 +157,7 @@ def _http(error: HTTPException) -> Response:
 
 
 def _unexpected(error: Exception) -> Response:
-    original = getattr(error, "original_exception", None) or error
-    log.error("unexpected error", exc_info=original)
+    log.error("unexpected error", exc_info=error)
     response = jsonify(_UNEXPECTED)
     response.status_code = 500
     return response
@@ -155,6 +169,8 @@ _HANDLERS: dict[type[Exception], Any] = {
     errors.TestAccountMissing: _bad_request,
     errors.CooldownActive: _cooldown,
     errors.EmailNotFound: _email_not_found,
+    errors.TokenInvalid: _token_invalid,
+    errors.PermissionMissing: _permission_missing,
     errors.RecordUnavailable: _record_unavailable,
     errors.DeliveryFailed: _delivery_failed,
     errors.DeliveryUncertain: _delivery_uncertain,

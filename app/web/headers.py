@@ -13,11 +13,12 @@ from flask import Flask, Response, current_app, g, request
 
 from app.guards.client_address import Network, parse_address
 from app.settings import Settings
+from app.web.surfaces import Surface, surface
 from app.web.versions import api_call
 
-EXPOSED_HEADERS = "Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-ID, api-supported-versions"
+EXPOSED_HEADERS = "Link, Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-ID, api-supported-versions"
 _PREFLIGHT_HEADERS = (
-    ("Access-Control-Allow-Methods", "GET, POST, OPTIONS"),
+    ("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS"),
     ("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Prefer, X-Request-ID, X-Version"),
     ("Access-Control-Max-Age", "600"),
 )
@@ -54,6 +55,7 @@ def register(app: Flask, settings: Settings) -> None:
             headers["Strict-Transport-Security"] = "max-age=31536000"
         if call := api_call():
             headers["api-supported-versions"] = ", ".join(call.supported)
+        if surface() is not Surface.PAGES:
             headers["Cache-Control"] = "no-store"
         if admission := g.get("admission"):
             headers["RateLimit-Policy"] = admission.rate_limit_policy

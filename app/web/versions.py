@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 import structlog
 from flask import request
@@ -120,6 +120,20 @@ def location_of(resource: str, identifier: str) -> str:
         version = call.version if call and call.version else "1.0"
         return f"/api/{_segment(version)}/{resource}/{identifier}"
     return f"/api/{resource}/{identifier}?api-version={call.version}"
+
+
+def page_of(resource: str, **changes: str) -> str:
+    """The path and query of another page of the current request's collection, in the form that the client used.
+
+    The query is the request's, with `changes` in place of the parameters of those names (matched without case).
+    """
+    call = api_call()
+    replaced = {name.lower() for name in changes} | {"api-version"}
+    kept = [(name, value) for name, value in request.args.items(multi=True) if name.lower() not in replaced]
+    if call is None or call.version is None or call.source is VersionSource.URL:
+        version = call.version if call and call.version else "1.0"
+        return f"/api/{_segment(version)}/{resource}?{urlencode([*kept, *changes.items()])}"
+    return f"/api/{resource}?{urlencode([('api-version', call.version), *kept, *changes.items()])}"
 
 
 def _named_outside_the_path(environ: "WSGIEnvironment") -> tuple[str, VersionSource | None]:

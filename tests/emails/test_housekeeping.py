@@ -166,9 +166,9 @@ def test_pruning_forgets_what_the_retention_settings_say(make_service: MakeServi
     old = service.post(json=body)
     clock.now += timedelta(days=29)
     young = service.post()
-    assert housekeeping.prune(_office(service)) == housekeeping.Pruned(emails=0, cooldowns=0, blocks=0)
+    assert housekeeping.prune(_office(service)) == housekeeping.Pruned()
     clock.now += timedelta(days=2)
-    assert housekeeping.prune(_office(service)) == housekeeping.Pruned(emails=1, cooldowns=0, blocks=0)
+    assert housekeeping.prune(_office(service)) == housekeeping.Pruned(emails=1)
     assert service.client.get(old.headers["Location"]).status_code == 404
     assert service.client.get(young.headers["Location"]).status_code == 200
     clock.now += timedelta(days=30)

@@ -26,7 +26,7 @@ def content_of(composer: Composer = COMPOSER, /, *, allows_raw_html: bool = Fals
         request(**given),
         email_id="A3F2B1C9",
         created_at=NOW,
-        to="box@example.org",
+        to=["box@example.org"],
         message_id_domain="example.org",
         allows_raw_html=allows_raw_html,
     ).content

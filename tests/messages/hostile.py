@@ -37,6 +37,46 @@ addresses = st.one_of(
     st.sampled_from(["ada@bücher.example", "jörg@example.com", "用户@例え.jp", "x" * 64 + "@" + "y" * 60 + ".example"]),
 )
 
+address_lists = st.lists(addresses, max_size=12).map(tuple)
+hidden_addresses = st.sampled_from([(), (), ("hidden@unseen.test",), ("hidden@unseen.test", "other@unseen.test")])
+
+_X_NAMES = ("X-Note", "x-a", "X-<evil@x.test>", "X-=?utf-8?q?a?=", "X-" + "n" * 37, "X-" + "n" * 74)
+_STRUCTURED_NAMES = ("References", "in-reply-to", "List-Unsubscribe", "List-Id")
+_STRUCTURED = (
+    "<1@x.test>", "<1@x.test>  <2@x.test>", "<" + "i" * 90 + "@x.test> " * 9, "<https://x.test/?u=" + "a" * 900 + ">",
+    '"A, list" <list.x.test>, (comment)', " <1@x.test>\r\n", "x" * 997, "a" + " " * 90 + "b",
+)  # fmt: skip
+headers = st.dictionaries(st.sampled_from(_X_NAMES), texts, max_size=3).flatmap(
+    lambda free: st.dictionaries(st.sampled_from(_STRUCTURED_NAMES), st.sampled_from(_STRUCTURED), max_size=2).map(
+        lambda structured: free | structured
+    )
+)
+refused_headers = st.one_of(
+    st.dictionaries(
+        st.sampled_from(
+            ["Bcc", "To", "Subject", "X-Email-Id", "x-priority", "X-A\r\nBcc", "X-A: b", "X-", "", "X-É", "X-A B"]
+        ),
+        texts,
+        min_size=1,
+        max_size=2,
+    ),
+    st.dictionaries(
+        st.sampled_from(_STRUCTURED_NAMES),
+        st.sampled_from(["<é@x.test>", "<1@x.test>\r\nBcc: evil@x.test", "=?utf-8?q?a?=", "x" * 998, "a\0b"]),
+        min_size=1,
+        max_size=1,
+    ),
+    st.just({"X-Note": "a", "x-note": "b"}),
+)
+
+charsets = st.one_of(
+    st.just("utf-8"),
+    st.sampled_from(["ISO-8859-1", "windows-1252", "us-ascii", "iso-2022-jp", "Shift_JIS", "gb18030", "koi8-r"]),
+    st.sampled_from(
+        ["utf-7", "utf-16", "utf_8_sig", "rot13", "raw_unicode_escape", "punycode", "hz", "cp037", "no such", "\0", ""]
+    ),
+)
+
 # Around the border of the pieces that base64 is wrapped in; cut from one text, because drawing octets takes long.
 LARGE = st.integers(29_170, 29_200).map(lambda length: random.Random(0).randbytes(length))
 
@@ -55,7 +95,9 @@ requests = st.builds(
     username=texts,
     message=texts,
     custom_fields=st.dictionaries(
-        st.one_of(st.sampled_from(["key", "Email", "Message", "7*7", "config", "Subject"]), texts), texts, max_size=3
+        st.one_of(st.sampled_from(["key", "Email", "Message", "7*7", "config", "Subject"]), texts.filter(bool)),
+        texts,
+        max_size=3,
     ),
     template=st.sampled_from([None, None, None, "Default", "Modern", "Minimal", "Professional", "Alert"]),
     body_template=st.one_of(st.none(), st.just("{Message}"), texts),
@@ -63,4 +105,9 @@ requests = st.builds(
     is_html=st.booleans(),
     priority=st.sampled_from(Priority),
     attachments=st.lists(attachments, max_size=3).map(tuple),
+    to=address_lists,
+    cc=address_lists,
+    bcc=hidden_addresses,
+    reply_to=st.one_of(st.none(), addresses),
+    headers=st.one_of(st.just({}), headers),
 )

@@ -51,7 +51,7 @@ def test_the_date_is_in_utc_wherever_the_moment_was_taken() -> None:
 
 def compose_at(moment: datetime) -> bytes:
     return COMPOSER.compose(
-        request(), email_id="A3F2B1C9", created_at=moment, to="box@example.org", message_id_domain="bücher.example"
+        request(), email_id="A3F2B1C9", created_at=moment, to=["box@example.org"], message_id_domain="bücher.example"
     ).content
 
 
@@ -119,14 +119,14 @@ def test_a_local_part_beyond_ascii_needs_smtputf8_and_leaves_the_rest_ascii() ->
         request(email="jörg@example.com", username="Jörg", message="Grüße"),
         email_id="A3F2B1C9",
         created_at=NOW,
-        to="box@example.org",
+        to=["box@example.org"],
         message_id_domain="example.org",
     )
     assert message.needs_smtputf8
     beyond_ascii = [line for line in message.content.split(b"\r\n") if not line.isascii()]
     assert beyond_ascii == ["Reply-To: =?utf-8?b?SsO2cmc=?= <jörg@example.com>".encode()]
     assert not COMPOSER.compose(
-        request(), email_id="A3F2B1C9", created_at=NOW, to="box@example.org", message_id_domain="example.org"
+        request(), email_id="A3F2B1C9", created_at=NOW, to=["box@example.org"], message_id_domain="example.org"
     ).needs_smtputf8
 
 
@@ -194,7 +194,31 @@ def test_a_trusted_caller_s_html_is_sent_as_given_with_its_values_escaped() -> N
 @pytest.mark.parametrize("recipient", ["box@example.org\r\nBcc: evil@x.test", "a@x.test, b@x.test", "box"])
 def test_a_recipient_that_is_no_single_address_is_refused(recipient: str) -> None:
     with pytest.raises(ValueError, match="address"):
-        COMPOSER.compose(request(), email_id="A3F2B1C9", created_at=NOW, to=recipient, message_id_domain="example.org")
+        COMPOSER.compose(
+            request(), email_id="A3F2B1C9", created_at=NOW, to=[recipient], message_id_domain="example.org"
+        )
+
+
+def test_everybody_is_shown_but_the_blind_copies() -> None:
+    message = COMPOSER.compose(
+        request(bcc=("hidden@x.test",)),
+        email_id="A3F2B1C9",
+        created_at=NOW,
+        to=["a@x.test", "b@bücher.example"],
+        cc=["c@x.test"],
+        message_id_domain="example.org",
+    )
+    part = read_message(message.content)
+    assert read_addresses(part["To"]) == [("", "a@x.test"), ("", "b@xn--bcher-kva.example")]
+    assert read_addresses(part["Cc"]) == [("", "c@x.test")]
+    assert part.names[:3] == ["To", "Cc", "Reply-To"]
+    assert b"hidden" not in message.content
+    assert "Cc" not in composed().names
+
+
+def test_replies_go_where_a_backend_says() -> None:
+    part = composed(username="Ada", email="ada@example.com", reply_to="desk@bücher.example")
+    assert part["Reply-To"] == "desk@xn--bcher-kva.example"
 
 
 def refused(limit: int = 1024 * 1024, **given: Any) -> dict[str, list[str]]:
@@ -246,3 +270,17 @@ def test_a_designed_body_between_the_bounds_is_measured() -> None:
 
 def test_an_address_that_cannot_stand_in_a_header_is_refused_before_anything_is_recorded() -> None:
     assert refused(email='"a"@x.test').keys() == {"Email"}
+
+
+def test_every_bad_address_and_header_of_a_backend_is_named() -> None:
+    bad = '"a"@x.test'
+    errors = refused(
+        to=("a@x.test", bad),
+        cc=(bad,),
+        bcc=("b@x.test", "c@x.test", bad),
+        reply_to=bad,
+        headers={"Bcc": "a", "X-A": "b"},
+    )
+    assert errors.keys() == {"To[1]", "Cc[0]", "Bcc[2]", "ReplyTo", "Headers.Bcc"}
+    assert errors["To[1]"] == ["The To[1] field is not a valid e-mail address."]
+    COMPOSER.check(request(to=("a@x.test",), cc=("b@x.test",), reply_to="c@x.test", headers={"X-A": "b"}))

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.messages.headers import address_field, ascii_address, cleaned, date_field, parameter, unstructured_field
+from app.messages.headers import (
+    address_field,
+    address_list_field,
+    ascii_address,
+    cleaned,
+    date_field,
+    parameter,
+    unstructured_field,
+)
 
 from .hostile import texts
 from .wire_parser import read_addresses, read_fields, read_parameters, read_text
@@ -185,3 +193,27 @@ def test_a_date_is_that_of_rfc_5322(moment: datetime) -> None:
     moment = moment.replace(tzinfo=UTC, microsecond=0)
     written = value_of(date_field(moment))
     assert datetime.strptime(written, "%a, %d %b %Y %H:%M:%S %z") == moment
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 49, 50])
+def test_an_address_list_is_folded_behind_its_commas(count: int) -> None:
+    addresses = [f"person-{number:03}@example.com" for number in range(count)]
+    field = address_list_field("Cc", addresses)
+    assert max(map(len, field.split("\r\n"))) <= 78
+    assert read_addresses(value_of(field)) == [("", address) for address in addresses]
+
+
+def test_an_address_that_no_line_has_room_for_stands_on_one_of_its_own() -> None:
+    local, long = "x" * 64, "y" * 60
+    addresses = [f"{local}@{long}.{long}.example", "ada@example.com", f"{local}@{long}.example"]
+    assert address_list_field("To", addresses) == (
+        f"To:\r\n {addresses[0]},\r\n ada@example.com,\r\n {addresses[2]}\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "addresses", [[], ["a@x.test, b@x.test"], ["a@x.test", "b@x.test\r\nBcc: c@x.test"], ["a@x.test", ""]]
+)
+def test_an_address_list_of_anything_else_is_refused(addresses: list[str]) -> None:
+    with pytest.raises(ValueError, match="address"):
+        address_list_field("To", addresses)

@@ -37,6 +37,8 @@ class Spoiled(Composer):
         (lambda content: b"Bcc: evil@x.test\r\n" + content, "other fields"),
         (lambda content: content.replace(b"MIME-Version", b"X-Version"), "other fields"),
         (lambda content: content.replace(b"Reply-To: ", b"Reply-To: evil@x.test, "), "another Reply-To"),
+        (lambda content: content.replace(b"\r\nCc: ", b"\r\nCc: evil@x.test, "), "another Cc"),
+        (lambda content: content.replace(b"recipient3@", b"evil@"), "another To"),
         (
             lambda content: content.replace(b"Content-Disposition", b"X-Evil: 1\r\nContent-Disposition"),
             "a field in a part",
@@ -60,6 +62,7 @@ def test_a_composer_that_lets_something_through_stops_the_start(spoil: Callable[
     [
         (compose, "unstructured_field", lambda name, value: f"{name}: {value}\r\n"),
         (compose, "address_field", lambda name, address, display="": f"{name}: {display} <{address}>\r\n"),
+        (compose, "extra_fields", lambda headers: "".join(f"{name}: {value}\r\n" for name, value in headers.items())),
         (mime, "parameter", lambda name, value: f'; {name}="{value}"'),
         (rendering, "sanitized", lambda html: html.replace("&lt;", "<")),
     ],

@@ -7,6 +7,8 @@ import base64
 import os
 import re
 import unicodedata
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -50,42 +52,82 @@ PRIORITY_FIELDS = {
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("share", range(SHARES))
 @settings(max_examples=EXAMPLES // SHARES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(request=hostile.requests)
-def test_a_composed_message_means_what_was_intended(share: int, request: EmailRequest) -> None:
-    message = COMPOSER.compose(
-        request, email_id="A3F2B1C9", created_at=NOW, to="box@example.org", message_id_domain="example.org"
-    )
+@given(request=hostile.requests, charset=hostile.charsets)
+def test_a_composed_message_means_what_was_intended(share: int, request: EmailRequest, charset: str) -> None:
+    message = compose(request, charset)
     event("SMTPUTF8" if message.needs_smtputf8 else "ASCII")
     # The first field is added by whoever sends, so it has to fit in front of the others.
     content = message.from_field("service@example.org") + message.content
     part = read_message(content, allows_utf8=message.needs_smtputf8)
     check_fields(part, request, message)
-    check_parts(part, request)
+    check_parts(part, request, charset)
     check_with_standard_library(content, part, request, message)
+    assert b"unseen" not in content
+
+
+@settings(max_examples=EXAMPLES // SHARES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(request=hostile.requests, headers=hostile.refused_headers)
+def test_what_cannot_be_a_field_of_its_own_is_not_written(request: EmailRequest, headers: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="header"):
+        compose(replace(request, headers=dict(request.headers) | headers))
+
+
+def compose(request: EmailRequest, charset: str = "utf-8") -> Message:
+    return COMPOSER.compose(
+        request,
+        email_id="A3F2B1C9",
+        created_at=NOW,
+        to=recipients(request),
+        cc=request.cc,
+        message_id_domain="example.org",
+        charset=charset,
+    )
+
+
+def recipients(request: EmailRequest) -> tuple[str, ...]:
+    return request.to or ("box@example.org",)
 
 
 def check_fields(part: WirePart, request: EmailRequest, message: Message) -> None:
     expected = {
         "From": "<service@example.org>",
-        "To": "box@example.org",
         "X-Email-Id": "A3F2B1C9",
         "Auto-Submitted": "auto-generated",
         "MIME-Version": "1.0",
     } | PRIORITY_FIELDS[request.priority]
     assert {name: part[name] for name in expected} == expected
-    own = {"Reply-To", "Subject", "Date", "Message-ID", "Content-Type"}
+    own = {"To", "Reply-To", "Subject", "Date", "Message-ID", "Content-Type"}
+    if request.cc:
+        own.add("Cc")
     if not part.parts:
         own.add("Content-Transfer-Encoding")
+    extra = {name: value for name, value in request.headers.items() if as_header_text(value)}
+    own |= extra.keys()
     assert sorted(part.names) == sorted([*expected, *own])
     assert parsedate_to_datetime(part["Date"]) == NOW.replace(microsecond=0)
     assert re.fullmatch(r"<A3F2B1C9\.[0-9a-f]{24}@example\.org>", part["Message-ID"])
-    ascii_email = request.email.replace("bücher", "xn--bcher-kva").replace("例え", "xn--r8jz45g")
-    assert read_addresses(part["Reply-To"]) == [(as_header_text(request.username), ascii_email)]
-    assert message.needs_smtputf8 == (not ascii_email.isascii())
+    replies_to = (as_header_text(request.username), ascii_form(request.email))
+    if request.reply_to is not None:
+        replies_to = ("", ascii_form(request.reply_to))
+    assert read_addresses(part["Reply-To"]) == [replies_to]
+    shown = [*map(ascii_form, recipients(request)), *map(ascii_form, request.cc)]
+    cc = read_addresses(part["Cc"]) if request.cc else []
+    assert read_addresses(part["To"]) + cc == [("", address) for address in shown]
+    assert len(cc) == len(request.cc)
+    assert message.needs_smtputf8 == (not "".join([replies_to[1], *shown]).isascii())
     assert read_text(part["Subject"]) == expected_subject(request)
+    for name, value in extra.items():
+        if name.lower().startswith("x-"):
+            assert read_text(part[name]) == as_header_text(value)
+        else:
+            assert part[name] == value.strip()
 
 
-def check_parts(part: WirePart, request: EmailRequest) -> None:
+def ascii_form(address: str) -> str:
+    return address.replace("bücher", "xn--bcher-kva").replace("例え", "xn--r8jz45g")
+
+
+def check_parts(part: WirePart, request: EmailRequest, charset: str) -> None:
     leaves = part.leaves()
     files = leaves[len(leaves) - len(request.attachments) :]
     texts = leaves[: len(leaves) - len(request.attachments)]
@@ -99,10 +141,15 @@ def check_parts(part: WirePart, request: EmailRequest) -> None:
     for leaf in texts:
         own = {"Content-Type", "Content-Transfer-Encoding"}
         assert own <= set(leaf.names) if leaf is part else own == set(leaf.names)
-        assert leaf.parameters == {"charset": "utf-8"}
+        assert leaf.parameters.keys() == {"charset"}
+        assert leaf.parameters["charset"] in ("utf-8", charset.lower())
     if text is not None:
+        assert texts[0].parameters["charset"] == expected_charset(text, charset)
         assert as_text(texts[0], ends_line=texts[0] is part) == as_lines(text, ends_line=texts[0] is part)
     if html is not None:
+        assert texts[1].parameters["charset"] == expected_charset(html, charset)
+        declaration = '<meta charset="{}">'
+        html = html.replace(declaration.format("utf-8"), declaration.format(texts[1].parameters["charset"]))
         assert as_text(texts[1]) == as_lines(html)
     elif has_html:
         assert_harmless(as_text(texts[1]))
@@ -136,6 +183,7 @@ def check_with_standard_library(content: bytes, part: WirePart, request: EmailRe
         assert str(modern["Subject"]) == expected_subject(request)
         (address,) = modern["Reply-To"].addresses
         assert address.addr_spec == part["Reply-To"].rpartition("<")[2].rstrip(">")
+        assert [each.addr_spec for each in modern["To"].addresses] == [*map(ascii_form, recipients(request))]
 
 
 def header_safe(value: str) -> str:
@@ -219,8 +267,17 @@ def filled(template: str, known: dict[str, str]) -> str:
     return result
 
 
+def expected_charset(text: str, charset: str) -> str:
+    """Those of the hostile ones that mail is written in, if they can say the same."""
+    if charset in ("ISO-8859-1", "windows-1252", "us-ascii", "iso-2022-jp", "Shift_JIS", "gb18030", "koi8-r"):
+        with suppress(UnicodeError):
+            if text.encode(charset).decode(charset) == text:
+                return charset.lower()
+    return "utf-8"
+
+
 def as_text(leaf: WirePart, *, ends_line: bool = False) -> str:
-    text = leaf.content.decode("utf-8")
+    text = leaf.content.decode(leaf.parameters["charset"])
     if ends_line and not text.endswith("\r\n"):
         text += "\r\n"
     assert not re.search(r"\r(?!\n)|(?<!\r)\n", text)

@@ -33,6 +33,9 @@ def _logging_as_it_was() -> Iterator[None]:
 
 @pytest.fixture
 def written(capsys: pytest.CaptureFixture[str]) -> Read:
+    # Another test's request may have left its trace_id behind.
+    structlog.contextvars.clear_contextvars()
+
     def read() -> str:
         captured = capsys.readouterr()
         assert captured.out == ""

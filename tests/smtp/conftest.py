@@ -1,7 +1,7 @@
 """What most tests of this package need: a deliverer, and a way to send through it in one line."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Protocol
 
@@ -23,6 +23,7 @@ class Send(Protocol):
         *group: SMTPConfiguration,
         message: Message = MESSAGE,
         recipient: str = "owner@example.com",
+        recipients: Sequence[str] = (),
         catch_all: str | None = None,
         is_test: bool = False,
         deadline_s: float = 20.0,
@@ -42,6 +43,7 @@ def send(deliverer: Deliverer) -> Send:
         *group: SMTPConfiguration,
         message: Message = MESSAGE,
         recipient: str = "owner@example.com",
+        recipients: Sequence[str] = (),
         catch_all: str | None = None,
         is_test: bool = False,
         deadline_s: float = 20.0,
@@ -51,7 +53,7 @@ def send(deliverer: Deliverer) -> Send:
             message,
             group=group,
             is_test=is_test,
-            recipient=recipient,
+            recipients=recipients or (recipient,),
             catch_all=catch_all,
             deadline=time.monotonic() + deadline_s,
             on_hand_over=on_hand_over,

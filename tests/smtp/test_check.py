@@ -1,15 +1,17 @@
 """What an operator is told about a configuration."""
 
 import socket
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from app.cli.check_smtp import CheckedConfiguration, table
 from app.model.smtp import Account, Security
 from app.smtp.check import CheckStep, check
 from tests.smtp.certificates import Authority
-from tests.smtp_server import Drop, Hang, SMTPServer, authority
+from tests.smtp_server import Drip, Drop, Fault, Hang, SMTPServer, authority
 
 
 def last(steps: tuple[CheckStep, ...]) -> CheckStep:
@@ -111,7 +113,49 @@ def test_a_certificate_that_is_not_accepted_is_explained(
         failed = last(check(server.configuration()))
     assert failed.name == "tls"
     assert failed.detail.startswith("certificate not accepted")
+    assert f"certificate for {names[0]}, valid until " in failed.detail
     assert remedy in failed.remedy
+
+
+def test_a_certificate_that_is_not_accepted_is_shown_also_behind_starttls() -> None:
+    context = authority().server_context("mail.example.com")
+    with SMTPServer(starttls=True, context=context, credentials=("user", "secret")) as server:
+        failed = last(check(server.configuration()))
+    assert "certificate for mail.example.com" in failed.detail
+    assert not any("C: AUTH" in line for transcript in server.transcripts for line in transcript)
+
+
+def test_a_certificate_that_is_not_checked_is_shown_all_the_same() -> None:
+    with SMTPServer(tls=True, context=Authority().server_context("mail.example.com")) as server:
+        tls = check(server.configuration(is_certificate_checked=False))[2]
+    assert tls.success
+    assert "certificate for mail.example.com, valid until" in tls.detail
+    assert tls.detail.endswith("not checked")
+
+
+@pytest.mark.parametrize("step", ["GREETING", "EHLO", "AUTH", "QUIT"])
+@pytest.mark.parametrize("fault", [Hang(), Drip()])
+def test_the_whole_check_ends_at_its_limit(step: str, fault: Fault) -> None:
+    with SMTPServer(tls=True, credentials=("user", "secret"), faults={step: fault}) as server:
+        began = time.monotonic()
+        steps = check(server.configuration(), limit_s=0.3)
+        # A busy machine may be late; the configuration's own timeout is 5 s for each phase.
+        assert time.monotonic() - began < 2
+    assert steps[-1].success is (step == "QUIT")
+
+
+def test_without_any_time_the_check_says_so() -> None:
+    with SMTPServer() as server:
+        failed = last(check(server.configuration(), limit_s=-1.0))
+    assert (failed.name, failed.detail) == ("tcp", "no answer in time")
+
+
+@pytest.mark.parametrize("is_encrypted", [True, False])
+def test_the_table_has_no_time_for_tls_that_is_not_used(is_encrypted: bool) -> None:
+    with SMTPServer(tls=is_encrypted) as server:
+        (line,) = table([CheckedConfiguration(server.configuration(), False, check(server.configuration()))])
+    assert ("tls -  " in line) is not is_encrypted
+    assert ("tls ok" in line) is is_encrypted
 
 
 def test_a_blocked_port_is_explained() -> None:

@@ -105,6 +105,34 @@ def test_a_port_that_does_not_answer_is_given_up(send: Send) -> None:
     assert delivery.delivered_by == 2
 
 
+@pytest.mark.parametrize("phase", ["look-up", "connecting"])
+def test_look_up_and_connecting_have_a_timeout_of_their_own(
+    phase: str, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered = threading.Event()
+
+    def late(host: str, port: int, flags: int = 0) -> tuple[resolver.Address, ...]:
+        if flags:
+            raise socket.gaierror
+        answered.wait(10)
+        return ()
+
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second, SMTPServer() as server:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        changes: dict[str, Any] = {"port": listener.getsockname()[1]}
+        if phase == "look-up":
+            monkeypatch.setattr(resolver, "_look_up", late)
+            changes = {"host": "late.example.com"}
+        with at_most(4):
+            delivery = send(server.configuration(connect_timeout_s=TIMEOUT_S, timeout_s=30.0, **changes))
+        answered.set()
+    assert delivery.attempts[0].stage is (Stage.DNS if phase == "look-up" else Stage.CONNECT)
+
+
 def test_a_silent_name_server_is_given_up_and_costs_one_thread(send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
     answered = threading.Event()
 

@@ -107,9 +107,9 @@ def test_the_catch_all_gets_what_the_recipient_refused_on_the_same_session(
 ) -> None:
     with SMTPServer(MODES[mode], tls=is_encrypted, faults={"RCPT": refuse("owner@example.com")}) as server:
         delivery = send(server.configuration(), server.configuration(index=2), catch_all="spare@example.com")
-    assert [(attempt.smtp_id, attempt.recipient, attempt.outcome) for attempt in delivery.attempts] == [
-        (1, "owner@example.com", Outcome.RECIPIENT_REFUSED),
-        (1, "spare@example.com", Outcome.ACCEPTED),
+    assert [(attempt.smtp_id, attempt.recipients, attempt.outcome) for attempt in delivery.attempts] == [
+        (1, ("owner@example.com",), Outcome.RECIPIENT_REFUSED),
+        (1, ("spare@example.com",), Outcome.ACCEPTED),
     ]
     assert [message.recipients for message in server.received] == [("spare@example.com",)]
     assert server.connections == 1
@@ -138,9 +138,9 @@ def test_a_refused_recipient_is_not_tried_again_at_the_next_server(send: Send) -
 
     with SMTPServer(faults={"RCPT": refuse_then_fail}) as first, SMTPServer() as second:
         delivery = send(first.configuration(), second.configuration(index=2), catch_all="spare@example.com")
-    assert [(attempt.smtp_id, attempt.recipient) for attempt in delivery.attempts] == [
-        (1, "owner@example.com"),
-        (1, "spare@example.com"),
-        (2, "spare@example.com"),
+    assert [(attempt.smtp_id, attempt.recipients) for attempt in delivery.attempts] == [
+        (1, ("owner@example.com",)),
+        (1, ("spare@example.com",)),
+        (2, ("spare@example.com",)),
     ]
     assert delivery.delivered_by == 2

@@ -36,7 +36,7 @@ def test_a_healthy_server_accepts(mode: str, send: Send) -> None:
         delivery = send(server.configuration(index=7))
     (attempt,) = delivery.attempts
     assert (attempt.outcome, attempt.stage, attempt.code, attempt.enhanced_code) == (A, Stage.MESSAGE, 250, "2.0.0")
-    assert (attempt.smtp_id, attempt.recipient, attempt.detail) == (7, "owner@example.com", "250 2.0.0 queued")
+    assert (attempt.smtp_id, attempt.recipients, attempt.detail) == (7, ("owner@example.com",), "250 2.0.0 queued")
     (message,) = server.messages
     assert message.data == b"From: <sender@example.com>\r\n" + MESSAGE.content
     assert (message.sender, message.recipients) == ("sender@example.com", ("owner@example.com",))

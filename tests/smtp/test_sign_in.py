@@ -4,6 +4,7 @@ import pytest
 
 from app.model.outcome import Outcome, Stage
 from app.model.smtp import Account, Security
+from app.smtp.check import check
 from app.smtp.session import SMTPSession
 from tests.smtp.conftest import Send
 from tests.smtp_server import SMTPServer
@@ -52,6 +53,24 @@ def test_without_a_common_mechanism_nothing_is_said(send: Send) -> None:
     with SMTPServer(tls=True, credentials=("user", "secret"), mechanisms="XOAUTH2 GSSAPI") as server:
         delivery = send(server.configuration())
     assert (delivery.outcome, delivery.attempts[0].stage) == (Outcome.SERVER_AT_FAULT, Stage.AUTH)
+    assert not any("C: AUTH" in line for line in server.transcripts[0])
+
+
+@pytest.mark.parametrize(
+    ("allowed", "chosen"),
+    [((), "PLAIN"), (("LOGIN",), "LOGIN"), (("XOAUTH2", "CRAM-MD5"), "CRAM-MD5"), (("LOGIN", "PLAIN"), "LOGIN")],
+)
+def test_only_the_allowed_mechanisms_are_used_in_their_order(allowed: tuple[str, ...], chosen: str, send: Send) -> None:
+    with SMTPServer(tls=True, credentials=("user", "secret"), mechanisms="PLAIN LOGIN CRAM-MD5") as server:
+        assert send(server.configuration(mechanisms=allowed)).outcome is Outcome.ACCEPTED
+    assert [line.split()[2] for line in server.transcripts[0] if "C: AUTH" in line] == [chosen]
+
+
+def test_when_no_allowed_mechanism_is_offered_nothing_is_said_and_the_remedy_names_them() -> None:
+    with SMTPServer(tls=True, credentials=("user", "secret"), mechanisms="PLAIN LOGIN") as server:
+        failed = check(server.configuration(mechanisms=("CRAM-MD5",)))[-1]
+    assert (failed.name, failed.success) == ("auth", False)
+    assert "CRAM-MD5" in failed.remedy
     assert not any("C: AUTH" in line for line in server.transcripts[0])
 
 

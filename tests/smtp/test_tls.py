@@ -45,9 +45,12 @@ def test_the_authorities_of_ssl_cert_file_are_trusted(send: Send, monkeypatch: p
 
 
 def test_old_tls_is_refused(send: Send) -> None:
-    assert tls.context_for(None).minimum_version is ssl.TLSVersion.TLSv1_2
-    assert tls.context_for(None).verify_mode is ssl.CERT_REQUIRED
-    assert tls.context_for(None).check_hostname
+    with SMTPServer() as server:
+        context = tls.context_for(server.configuration(ca_file=None))
+        unchecked = tls.context_for(server.configuration(is_certificate_checked=False))
+    assert context.minimum_version is unchecked.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
 
 
 @pytest.mark.parametrize("is_implicit", [True, False])
@@ -71,6 +74,33 @@ def test_a_certificate_that_proves_nothing_ends_the_attempt(
     assert (attempt.outcome, attempt.stage, attempt.code) == (Outcome.SERVER_AT_FAULT, Stage.TLS, None)
     assert detail in attempt.detail
     assert not any(line.startswith(("C: AUTH", "C: MAIL")) for line in server.transcripts[0])
+
+
+@pytest.mark.parametrize("is_implicit", [True, False])
+@pytest.mark.parametrize("not_after", [None, YESTERDAY])
+def test_a_certificate_is_not_checked_where_the_owner_gave_that_up(
+    is_implicit: bool, not_after: datetime | None, send: Send
+) -> None:
+    context = Authority().server_context("mail.example.com", not_after=not_after)
+    with SMTPServer(tls=is_implicit, starttls=not is_implicit, context=context) as server:
+        security = Security.TLS if is_implicit else Security.STARTTLS
+        unchecked = server.configuration(security=security, is_certificate_checked=False, ca_file="/nowhere/ca.pem")
+        assert send(unchecked).outcome is Outcome.ACCEPTED
+        # It holds for that configuration alone.
+        assert send(server.configuration(security=security)).attempts[0].stage is Stage.TLS
+
+
+def test_without_a_check_there_is_still_no_clear_text(send: Send) -> None:
+    with SMTPServer() as server:
+        delivery = send(server.configuration(security=Security.STARTTLS, is_certificate_checked=False))
+    assert delivery.attempts[0].stage is Stage.TLS
+
+
+@pytest.mark.parametrize("ca_file", ["/dev/zero", "/", "/etc/hostname", "/nowhere\0.pem"])
+def test_what_is_no_file_of_certificates_ends_the_attempt(ca_file: str, send: Send) -> None:
+    with SMTPServer(tls=True) as server:
+        delivery = send(server.configuration(ca_file=ca_file))
+    assert (delivery.outcome, delivery.attempts[0].stage) == (Outcome.SERVER_AT_FAULT, Stage.TLS)
 
 
 def test_a_missing_authority_file_ends_the_attempt(send: Send) -> None:

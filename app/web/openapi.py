@@ -1,0 +1,101 @@
+"""The OpenAPI document at `/openapi.json`: one, to which every surface adds its blueprints.
+
+What `access` says of a view is read off into the document here, so that no operation can forget to say it.
+"""
+
+from typing import Any
+
+from apispec import BasePlugin
+from flask import Flask
+from flask_smorest import Api
+from marshmallow import Schema, fields
+from werkzeug.routing import Rule
+
+from app.web.authentication import access_rule
+
+_EXTENSION = "letterbox.openapi"
+
+_DESCRIPTION = """\
+Letterbox sends one email per request and answers with the truth: `Sent`, failed, or uncertain.
+
+Every call under `/api` names an API version: in the path (`/api/v1/...`, as below), in the query
+(`/api/...?api-version=1.0`) or in the header `X-Version: 1.0`. A form on a public page shows no token; a backend shows
+its access token (`Authorization: Bearer ...`) and may do more.
+
+Under `/apiops` a project keeps its connections. Everything there needs an access token, made with
+`letterbox tokens create`, or with `letterbox clients create` and `POST /apiops/auth/token`.
+"""
+
+_TOKEN = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An access token of a project.",
+}
+
+
+class ProblemSchema(Schema):
+    """A problem document (RFC 9457)."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String()
+    errors = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.String()),
+        metadata={"description": "Property, as documented, to sentences; only for validation errors."},
+    )
+    emailId = fields.String(metadata={"description": "Only when a delivery failed."})  # noqa: N815 - the wire's name
+    traceId = fields.String(  # noqa: N815
+        required=True, metadata={"description": "Also in the service's log and in X-Request-ID."}
+    )
+
+
+def openapi(app: Flask) -> "OpenAPI":
+    """The app's document; made when the first surface asks for it."""
+    if _EXTENSION not in app.extensions:
+        app.config.update(
+            API_TITLE="Letterbox",
+            API_VERSION="1.0",
+            OPENAPI_VERSION="3.0.3",
+            OPENAPI_URL_PREFIX="/",
+            OPENAPI_JSON_PATH="openapi.json",
+            API_SPEC_OPTIONS={"info": {"description": _DESCRIPTION}},
+        )
+        document = OpenAPI(app, spec_kwargs={"extra_plugins": [_AccessPlugin(app)]})
+        document.spec.components.security_scheme("token", _TOKEN)
+        app.extensions[_EXTENSION] = document
+    found: OpenAPI = app.extensions[_EXTENSION]
+    return found
+
+
+class OpenAPI(Api):  # type: ignore[misc]
+    """flask-smorest's document and routes, with this service's own errors."""
+
+    ERROR_SCHEMA = ProblemSchema
+    DEFAULT_ERROR_RESPONSE_NAME = None
+    """Every answer is documented where it is given, so there is none left over for a default."""
+
+    def _register_error_handlers(self) -> None:
+        """Errors become answers in `web.errors`, for every surface alike."""
+
+
+class _AccessPlugin(BasePlugin):
+    """Documents who may call an operation, as its view says with `access`."""
+
+    def __init__(self, app: Flask) -> None:
+        self._app = app
+
+    def operation_helper(
+        self, path: str | None = None, operations: dict[str, Any] | None = None, **documented: Any
+    ) -> None:
+        rule: Rule = documented["rule"]
+        asked = access_rule(self._app.view_functions[rule.endpoint])
+        if asked is None or (asked.is_open and not asked.permissions):
+            return
+        permissions = " or ".join(f"`{permission}`" for permission in asked.permissions)
+        for operation in (operations or {}).values():
+            operation["security"] = [{}, {"token": []}] if asked.is_open else [{"token": []}]
+            if permissions:
+                sentence = f"{'If there is one, the' if asked.is_open else 'The'} token needs {permissions}."
+                operation["description"] = "\n\n".join(filter(None, (operation.get("description"), sentence)))

@@ -1,0 +1,24 @@
+"""Which surface a request is for. Errors, headers and guards differ by it, also where no route matches."""
+
+from enum import Enum, auto
+
+from flask import request
+
+from app.web.versions import api_call
+
+
+class Surface(Enum):
+    """Where a path leads."""
+
+    API = auto()
+    APIOPS = auto()
+    PAGES = auto()
+    """What a browser or a monitor asks for."""
+
+
+def surface() -> Surface:
+    """Of the current request."""
+    if api_call() is not None:
+        return Surface.API
+    first = request.path.lstrip("/").partition("/")[0]
+    return Surface.APIOPS if first.lower() == "apiops" else Surface.PAGES
