@@ -7,6 +7,10 @@ LetterboxError
  ├─ SMTPConfigurationNotFound  no such smtpId for this caller
  ├─ TestAccountMissing         test=true where no test password is configured
  ├─ CooldownActive             the sender has to wait
+ ├─ Overloaded                 too much is waiting already; nothing was accepted
+ ├─ KeyTaken                   the caller has used its idempotency key for another request that is on record
+ ├─ KeyMismatch                the idempotency key was used for a request that asked for something else
+ ├─ KeyInUse                   the first request with the idempotency key is still under way
  ├─ EmailNotFound
  ├─ TokenInvalid               an access token that is unknown, malformed, expired or revoked
  ├─ ClientRejected             client credentials that are wrong
@@ -78,6 +82,28 @@ class CooldownActive(LetterboxError):
         self.wait_s = wait_s
         self.usage = usage
         super().__init__(f"sender has to wait {wait_s:.0f} s after {usage} messages")
+
+
+class Overloaded(LetterboxError):
+    """Too much is waiting; the text is for a caller, who may come again in `retry_after_s` seconds."""
+
+    def __init__(self, text: str, *, retry_after_s: int = 5) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(text)
+
+
+class KeyTaken(LetterboxError):
+    """Another request with the same idempotency key was recorded first."""
+
+
+class KeyMismatch(LetterboxError):
+    def __init__(self) -> None:
+        super().__init__("The Idempotency-Key was used for another request. Use a new key for a new request.")
+
+
+class KeyInUse(LetterboxError):
+    def __init__(self) -> None:
+        super().__init__("The first request with this Idempotency-Key is still under way.")
 
 
 class EmailNotFound(LetterboxError):

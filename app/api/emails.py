@@ -1,20 +1,26 @@
 """`/api/v1/emails`: send an email, look one up, list those of a project."""
 
+from datetime import datetime
 from typing import Any
 
-from flask import Response, jsonify
+from flask import Response, after_this_request, jsonify
 from marshmallow import Schema, fields
 
 from app.api.documentation import APIBlueprint, MessageSchema
 from app.api.email_request import email_request_schema
 from app.api.queries import ListingQuerySchema, SendingQuerySchema
+from app.emails.idempotency import earlier_email
 from app.emails.look_up import list_emails, look_up
 from app.emails.office import Office
-from app.emails.send import send
+from app.emails.queue import enqueue
+from app.emails.send import answer, send
+from app.errors import KeyTaken
 from app.model.access import Permission
 from app.model.email import Email, EmailRequest, Status
 from app.model.outcome import Outcome, Stage
+from app.storage.idempotency import IdempotencyKey
 from app.web.authentication import access, caller, required_caller
+from app.web.preferences import REPLAYED, idempotency_key, wants_async
 from app.web.versions import location_of, page_of
 
 
@@ -38,6 +44,9 @@ class EmailSchema(Schema):
     createdAt = fields.DateTime(required=True, metadata={"example": "2026-01-07T12:34:56.789Z"})  # noqa: N815
     receptionEmail = fields.String(required=True)  # noqa: N815
     deliveredSmtpId = fields.Integer(required=True, allow_none=True)  # noqa: N815
+    nextAttemptAt = fields.DateTime(  # noqa: N815
+        required=True, allow_none=True, metadata={"description": "When a worker tries next; null when it does not."}
+    )
     attempts = fields.List(fields.Nested(AttemptSchema), required=True)
     refusedRecipients = fields.List(  # noqa: N815
         fields.String(),
@@ -56,24 +65,37 @@ def blueprint(office: Office) -> APIBlueprint:
     @routes.response(201, EmailSchema(), description="A server has accepted the message; see Location.")
     @routes.problems(
         s400="A property is wrong, the sender has to wait, or the SMTP configuration is unknown.",
+        s409="The first request with this Idempotency-Key is still under way; see Retry-After.",
         s413="The body is larger than allowed.",
         s415="The body is not application/json.",
+        s422="The Idempotency-Key was used for another request.",
         s502="No server took the message, or none confirmed it.",
-        s503="The message could not be recorded, so nothing was sent; see Retry-After.",
+        s503="Too much is waiting, or the message could not be recorded: nothing was sent; see Retry-After.",
+    )
+    @routes.alt_response(
+        202, schema=EmailSchema(), description="Stored, and to be delivered by a worker; see Location."
     )
     @routes.shared_answers
     @access(Permission.EMAILS_SEND, is_open=True)
     def create_email(query: dict[str, Any], request: EmailRequest) -> Response:
         """Send an email
 
-        Answers when the SMTP server has answered. Without an access token it goes to the configured recipient. A caller
-        with one chooses the recipients, its HTML is sent as given, and smtpId can pick its project's connections.
+        Answers when the SMTP server has answered. With the header `Prefer: respond-async` it answers 202 as soon as the
+        email is stored, and workers deliver it, for up to 24 hours. With an `Idempotency-Key` a repeated request gets
+        the answer of the first one, and nothing is sent twice.
+
+        Without an access token the email goes to the configured recipient. A caller with one chooses the recipients,
+        its HTML is sent as given, and smtpId can pick its project's connections.
         """
-        email = send(office, request, caller=caller(), **query)
-        response = jsonify(resource(email))
-        response.status_code = 201
-        response.headers["Location"] = location_of("emails", email.id)
-        return response
+        key = idempotency_key(office.settings.guards)
+        accept = enqueue if wants_async() else send
+        while True:
+            try:
+                email = _replayed(office, key) or accept(office, request, caller=caller(), key=key, **query)
+                return _accepted(email)
+            except KeyTaken:
+                # Another request with the same key was a moment faster: its answer is this one's, too.
+                continue
 
     @routes.route("", methods=["GET"])
     @routes.arguments(ListingQuerySchema(), location="query")
@@ -111,6 +133,30 @@ def blueprint(office: Office) -> APIBlueprint:
     return routes
 
 
+def _replayed(office: Office, key: IdempotencyKey | None) -> Email | None:
+    """What the first request with this key led to, as it was answered; None for a new key."""
+    email = earlier_email(office, key) if key is not None else None
+    if email is None:
+        return None
+
+    @after_this_request
+    def say_so(response: Response) -> Response:
+        response.headers[REPLAYED] = "true"
+        return response
+
+    return email if email.is_queued else answer(email)
+
+
+def _accepted(email: Email) -> Response:
+    response = jsonify(resource(email))
+    response.headers["Location"] = location_of("emails", email.id)
+    response.status_code = 201
+    if email.is_queued:
+        response.status_code = 202
+        response.headers["Preference-Applied"] = "respond-async"
+    return response
+
+
 def resource(email: Email) -> dict[str, Any]:
     """The record as JSON, written out because a schema's dump costs more than all the rest of the answer."""
     return {
@@ -118,21 +164,26 @@ def resource(email: Email) -> dict[str, Any]:
         "status": email.status,
         "requestedSmtpId": email.requested_smtp_id,
         "isTest": email.is_test,
-        "createdAt": email.created_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "createdAt": _written(email.created_at),
         "receptionEmail": email.reception_email,
         "deliveredSmtpId": email.delivered_smtp_id,
+        "nextAttemptAt": None if email.next_attempt_at is None else _written(email.next_attempt_at),
         "attempts": [
             {
                 "smtpId": attempt.smtp_id,
                 "outcome": attempt.outcome,
                 "stage": attempt.stage,
-                "startedAt": attempt.started_at.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "startedAt": _written(attempt.started_at),
                 "durationMs": attempt.duration_ms,
             }
             for attempt in email.attempts
         ],
         "refusedRecipients": _refused_recipients(email),
     }
+
+
+def _written(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _refused_recipients(email: Email) -> tuple[str, ...]:

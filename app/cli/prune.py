@@ -16,3 +16,4 @@ def prune() -> None:
     click.echo(f"blocks {pruned.blocks}")
     click.echo(f"access tokens {pruned.access_tokens}")
     click.echo(f"audit entries {pruned.audit_entries}")
+    click.echo(f"idempotency keys {pruned.idempotency_keys}")

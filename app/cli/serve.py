@@ -20,6 +20,8 @@ from app.cli.opening import LetterboxCommand, opened_settings
 from app.connections.start import demand_readable_connections
 from app.emails.housekeeping import Housekeeper
 from app.emails.office import Office
+from app.emails.turnstile import SPARE_THREADS
+from app.emails.workers import Workers
 from app.errors import SettingsInvalid
 from app.settings import Settings
 from app.storage.database import Database
@@ -49,8 +51,9 @@ def serve() -> None:
         port=settings.port,
         interface=Interfaces.WSGI,
         workers=settings.web_processes,
-        blocking_threads=settings.web_threads,
-        backpressure=settings.web_threads * 2,
+        # Callers who wait for SMTP servers never take all threads: the others answer, if only that there is too much.
+        blocking_threads=settings.web_threads + SPARE_THREADS,
+        backpressure=(settings.web_threads + SPARE_THREADS) * 2,
         websockets=False,
         workers_kill_timeout=30,
         # A process that dies takes its own requests with it, not the service.
@@ -90,7 +93,11 @@ def load_application(*, is_check_taken: SharedLock) -> Flask:
             target=log_checks, args=(settings.smtp_configurations,), name="smtp-check", daemon=True
         ).start()
 
+    workers = Workers(office, threads=settings.queue_workers)
+    workers.start()
+
     def close() -> None:
+        workers.stop()
         housekeeper.stop()
         office.close()
 

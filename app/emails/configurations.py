@@ -20,11 +20,11 @@ def selectable(office: Office, caller: Caller | None) -> tuple[SMTPConfiguration
     return (*office.settings.smtp_configurations, *office.registry.live.smtp_configurations(caller.project_id))
 
 
-def group_of(office: Office, caller: Caller | None, smtp_id: int | None) -> tuple[SMTPConfiguration, ...]:
-    """The group that `smtpId` picks from."""
-    if caller is None or smtp_id is None or smtp_id < FIRST_SMTP_INDEX:
+def group_of(office: Office, project_id: int | None, smtp_id: int | None) -> tuple[SMTPConfiguration, ...]:
+    """The group that `smtpId` picks from; `project_id` is None for an anonymous caller. Raises RecordUnavailable."""
+    if project_id is None or smtp_id is None or smtp_id < FIRST_SMTP_INDEX:
         return office.settings.smtp_configurations
-    return office.registry.live.smtp_configurations(caller.project_id)
+    return office.registry.live.smtp_configurations(project_id)
 
 
 def failover_order(

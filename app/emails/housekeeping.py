@@ -13,9 +13,9 @@ import structlog
 from app.connections.access import ISSUE_TOKEN
 from app.emails.monthly_test import send_monthly_test
 from app.emails.office import Office
-from app.emails.record import LEASE, renew_leases, settle_abandoned
+from app.emails.record import KEY_LIFETIME, LEASE, renew_leases, settle_abandoned
 from app.model.clock import Clock
-from app.storage import access_tokens, audit, blocks, cooldowns, emails
+from app.storage import access_tokens, audit, blocks, cooldowns, emails, idempotency
 from app.storage.times import to_ms
 
 log = structlog.get_logger(__name__)
@@ -106,6 +106,7 @@ class Pruned:
     blocks: int = 0
     access_tokens: int = 0
     audit_entries: int = 0
+    idempotency_keys: int = 0
 
 
 def prune(office: Office) -> Pruned:
@@ -120,6 +121,7 @@ def prune(office: Office) -> Pruned:
             blocks=blocks.prune(connection, older_than_ms=emails_before),
             access_tokens=access_tokens.prune(connection, older_than_ms=to_ms(now)),
             # Clients come for a token every hour; what people did stays on record.
+            idempotency_keys=idempotency.prune(connection, older_than_ms=to_ms(now - KEY_LIFETIME)),
             audit_entries=audit.prune(connection, action=ISSUE_TOKEN, older_than_ms=emails_before),
         )
     )

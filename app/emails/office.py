@@ -10,6 +10,9 @@ import structlog
 from sqlalchemy import Connection
 
 from app.connections.registry import Registry
+from app.emails.backlog import Backlog
+from app.emails.bell import Bell
+from app.emails.turnstile import Turnstile
 from app.errors import RecordUnavailable
 from app.guards.gate import Gate, build_gate
 from app.messages import self_test
@@ -41,6 +44,9 @@ class Office:
     templates: Templates
     composer: Composer
     deliverer: Deliverer
+    turnstile: Turnstile
+    backlog: Backlog
+    bell: Bell
     metrics: Metrics
     clock: Clock
     under_way: dict[str, Email] = field(default_factory=dict)
@@ -63,6 +69,9 @@ class Office:
             templates=templates,
             composer=composer,
             deliverer=deliverer,
+            turnstile=Turnstile(settings.web_threads),
+            backlog=Backlog(database, limit=settings.queue_limit),
+            bell=Bell(),
             metrics=metrics,
             clock=clock,
         )

@@ -1,24 +1,26 @@
 """The durable truth about one email: recorded before any server hears of it, handed over, settled.
 
-Each step is one transaction together with the sender's cooldown. A row that is being sent carries a lease, which its
-process renews; once a lease has ended, its process is dead and any other one says what is known. Spec: delivery, "The
-record comes first".
+Each step is one transaction together with the sender's cooldown and the caller's idempotency key. A row that is being
+sent carries a lease, which its process renews; once a lease has ended, its process is dead and any other one says what
+is known. Spec: delivery, "The record comes first".
 """
 
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
-from typing import TypedDict
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import Connection
 
+from app.emails import reservation
 from app.emails.office import Office
-from app.errors import CooldownActive, RecordUnavailable
-from app.guards import cooldown
+from app.errors import CooldownActive, KeyTaken, RecordUnavailable
 from app.guards.cooldown import Refusal
 from app.model.email import Email, Phase, Status
 from app.model.outcome import Attempt, Outcome
-from app.storage import emails
+from app.storage import emails, idempotency, queue
+from app.storage.idempotency import IdempotencyKey
+from app.storage.queue import QueuedMessage
 from app.storage.times import to_ms
 
 log = structlog.get_logger(__name__)
@@ -26,44 +28,32 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=30)
 """With a renewal every 5 seconds, rows of a dead process are settled within 40 seconds, a slow one keeps its own."""
 
+KEY_LIFETIME = timedelta(hours=24)
+"""How long an idempotency key is remembered."""
+
 _LEASE_MS = LEASE // timedelta(milliseconds=1)
 
 
-class _Reservation(TypedDict):
-    """Whose cooldown an email holds: the arguments that every function of `guards.cooldown` takes."""
-
-    sender: str
-    smtp_id: int
-    is_test: bool
-    reserved_by: str
-
-
-def open_record(office: Office, draft: Email) -> Email:
+def open_record(office: Office, draft: Email, *, key: IdempotencyKey | None = None) -> Email:
     """Reserve the sender's cooldown and write the row; returns it, with another id where the draft's was taken.
 
-    Raises CooldownActive, and RecordUnavailable with nothing recorded.
+    Raises CooldownActive, KeyTaken, and RecordUnavailable with nothing recorded.
     """
-    now_ms = to_ms(office.clock())
-    step_ms = office.settings.guards.cooldown_step_s * 1000
+    email = draft
+    while not _write_row(office, email, key=key, queued=None):
+        email = replace(email, id=emails.new_id())
+    office.under_way[email.id] = email
+    return email
 
-    def work(connection: Connection) -> Email | Refusal:
-        email = draft
-        while True:
-            if _has_cooldown(office, email):
-                refusal = cooldown.reserve(connection, **_reservation(email), now_ms=now_ms, step_ms=step_ms)
-                if refusal is not None:
-                    return refusal
-            if emails.add(connection, email, lease_until_ms=now_ms + _LEASE_MS):
-                return email
-            _settle_cooldown(office, connection, email, is_counted=False, now_ms=now_ms)
-            email = replace(email, id=emails.new_id())
 
-    result = office.database.write(work)
-    if isinstance(result, Refusal):
-        office.metrics.refusals.labels(guard="cooldown").inc()
-        raise CooldownActive(wait_s=result.wait_s, usage=result.usage)
-    office.under_way[result.id] = result
-    return result
+def open_queued_record(
+    office: Office, draft: Email, *, pack: Callable[[Email], QueuedMessage], key: IdempotencyKey | None = None
+) -> Email:
+    """The same for an email that a worker will deliver; `pack` makes its message, which is stored with it."""
+    email = draft
+    while not _write_row(office, email, key=key, queued=pack(email)):
+        email = replace(email, id=emails.new_id())
+    return email
 
 
 def hand_over(office: Office, email: Email) -> None:
@@ -74,8 +64,8 @@ def hand_over(office: Office, email: Email) -> None:
     now_ms = to_ms(office.clock())
 
     def work(connection: Connection) -> bool:
-        return _hold(office, connection, email, now_ms=now_ms) and emails.mark_handed_over(
-            connection, email.id, lease_until_ms=now_ms + _LEASE_MS
+        return reservation.hold(office, connection, email, now_ms=now_ms) and emails.mark_handed_over(
+            connection, email, lease_until_ms=now_ms + _LEASE_MS
         )
 
     if not office.database.write(work):
@@ -92,21 +82,56 @@ def settle(office: Office, email: Email, *, attempts: tuple[Attempt, ...], statu
         phase=Phase.SETTLED,
         settled_at=now,
         attempts=attempts,
+        next_attempt_at=None,
         delivered_smtp_id=last.smtp_id if last and status is Status.SENT else None,
     )
 
     def work(connection: Connection) -> None:
         # A row that was settled as abandoned has had its cooldown counted; now it only learns the truth.
         if emails.settle(connection, settled):
-            _settle_cooldown(office, connection, email, is_counted=_counts(status), now_ms=to_ms(now))
+            reservation.settle(office, connection, settled, now_ms=to_ms(now))
+        if email.is_queued:
+            queue.remove_message(connection, email.id)
 
     office.write_outcome(work)
     office.under_way.pop(email.id, None)
     office.metrics.emails.labels(status).inc()
-    for attempt in attempts:
-        office.metrics.attempts.labels(attempt.smtp_id, attempt.outcome).inc()
-    _log(settled)
+    _count_attempts(office, attempts)
+    _log(settled, attempts)
     return settled
+
+
+def put_back(office: Office, email: Email, *, attempts: tuple[Attempt, ...], next_attempt_at: datetime) -> Email:
+    """Let a queued email wait for its next attempt. Never raises RecordUnavailable."""
+    waiting = replace(
+        email,
+        status=Status.DEFERRED,
+        phase=Phase.RECORDED,
+        attempts=(*email.attempts, *attempts),
+        next_attempt_at=next_attempt_at,
+    )
+
+    def work(connection: Connection) -> None:
+        queue.put_back(connection, waiting, next_attempt_ms=to_ms(next_attempt_at))
+
+    office.write_outcome(work)
+    office.under_way.pop(email.id, None)
+    _count_attempts(office, attempts)
+    _log(waiting, attempts)
+    return waiting
+
+
+def claim(office: Office, *, limit: int = 1, email_id: str | None = None) -> list[Email]:
+    """Take queued emails that are due, the most urgent first, or one of them if it is due. Raises RecordUnavailable."""
+    now_ms = to_ms(office.clock())
+    lease_until_ms = now_ms + _LEASE_MS
+    taken = office.database.write(
+        lambda connection: queue.claim(
+            connection, now_ms=now_ms, lease_until_ms=lease_until_ms, limit=limit, email_id=email_id
+        )
+    )
+    office.under_way.update((email.id, email) for email in taken)
+    return taken
 
 
 def renew_leases(office: Office) -> None:
@@ -116,21 +141,25 @@ def renew_leases(office: Office) -> None:
 
     def work(connection: Connection) -> None:
         for email in under_way:
-            emails.renew_lease(connection, email.id, lease_until_ms=now_ms + _LEASE_MS)
-            _hold(office, connection, email, now_ms=now_ms)
+            emails.renew_lease(connection, email, lease_until_ms=now_ms + _LEASE_MS)
+            reservation.hold(office, connection, email, now_ms=now_ms)
 
     if under_way:
         office.database.write(work)
 
 
 def settle_abandoned(office: Office) -> None:
-    """Say of emails whose process died what became of them: Failed, or Uncertain once they were handed over."""
+    """Say of emails whose process died what became of them.
+
+    Uncertain once they were handed over; before that Failed, or to be tried again where a worker delivers them.
+    """
     now_ms = to_ms(office.clock())
 
     def work(connection: Connection) -> list[Email]:
         abandoned = emails.settle_abandoned(connection, now_ms=now_ms)
         for email in abandoned:
-            _settle_cooldown(office, connection, email, is_counted=_counts(email.status), now_ms=now_ms)
+            reservation.settle(office, connection, email, now_ms=now_ms)
+            queue.remove_message(connection, email.id)
         return abandoned
 
     for email in office.database.write(work):
@@ -138,37 +167,49 @@ def settle_abandoned(office: Office) -> None:
         log.warning("an email was left behind by its process", email_id=email.id, status=email.status)
 
 
-def _counts(status: Status) -> bool:
-    return status in (Status.SENT, Status.UNCERTAIN)
+def _write_row(office: Office, email: Email, *, key: IdempotencyKey | None, queued: QueuedMessage | None) -> bool:
+    """One transaction for everything that an email begins with. False, with nothing written, when its id is taken."""
+    now = office.clock()
+    now_ms = to_ms(now)
+    valid_from_ms = to_ms(now - KEY_LIFETIME)
 
+    def is_known(connection: Connection) -> bool:
+        return key is not None and idempotency.find(connection, key, valid_from_ms=valid_from_ms) is not None
 
-def _has_cooldown(office: Office, email: Email) -> bool:
-    """A backend sends every alert from one address, so only senders without a token have to wait."""
-    return office.settings.guards.cooldown_enabled and email.project_id is None
-
-
-def _hold(office: Office, connection: Connection, email: Email, *, now_ms: int) -> bool:
-    """Keep the cooldown reserved; False when it lapsed and another message of the sender has it."""
-    if not _has_cooldown(office, email):
+    def work(connection: Connection) -> bool | Refusal | KeyTaken:
+        if is_known(connection):
+            return KeyTaken()
+        refusal = reservation.reserve(office, connection, email, now_ms=now_ms)
+        if refusal is not None:
+            # Where another process has just recorded the same request, that is what the sender has to wait for.
+            return KeyTaken() if is_known(connection) else refusal
+        if not emails.add(connection, email, lease_until_ms=None if queued else now_ms + _LEASE_MS):
+            reservation.settle(office, connection, email, now_ms=now_ms)
+            return False
+        if queued is not None:
+            queue.add_message(connection, queued)
+        if key is not None:
+            is_first = idempotency.add(connection, key, email_id=email.id, now_ms=now_ms, valid_from_ms=valid_from_ms)
+            if not is_first:
+                # Another process has just taken it: raised, so that nothing of this is committed.
+                raise KeyTaken
         return True
-    return cooldown.extend(connection, **_reservation(email), now_ms=now_ms)
+
+    result = office.database.write(work)
+    if isinstance(result, KeyTaken):
+        raise result
+    if isinstance(result, Refusal):
+        office.metrics.refusals.labels(guard="cooldown").inc()
+        raise CooldownActive(wait_s=result.wait_s, usage=result.usage)
+    return result
 
 
-def _settle_cooldown(office: Office, connection: Connection, email: Email, *, is_counted: bool, now_ms: int) -> None:
-    if _has_cooldown(office, email):
-        cooldown.settle(connection, **_reservation(email), counted=is_counted, now_ms=now_ms)
+def _count_attempts(office: Office, attempts: tuple[Attempt, ...]) -> None:
+    for attempt in attempts:
+        office.metrics.attempts.labels(attempt.smtp_id, attempt.outcome).inc()
 
 
-def _reservation(email: Email) -> _Reservation:
-    return {
-        "sender": cooldown.normalise_sender(email.sender),
-        "smtp_id": email.requested_smtp_id,
-        "is_test": email.is_test,
-        "reserved_by": email.id,
-    }
-
-
-def _log(email: Email) -> None:
+def _log(email: Email, attempts: tuple[Attempt, ...]) -> None:
     say = log.info if email.status is Status.SENT else log.warning
     say(
         f"email {email.status.lower()}",
@@ -177,7 +218,7 @@ def _log(email: Email) -> None:
         delivered_by=email.delivered_smtp_id,
         trouble=[
             f"SMTP_{attempt.smtp_id} {attempt.outcome} at {attempt.stage}: {attempt.detail}"
-            for attempt in email.attempts
+            for attempt in attempts
             if attempt.outcome is not Outcome.ACCEPTED
         ],
     )

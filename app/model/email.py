@@ -20,12 +20,24 @@ class Priority(StrEnum):
     HIGH = "High"
     URGENT = "Urgent"
 
+    @property
+    def rank(self) -> int:
+        """Its place in a queue: 0 comes first."""
+        return _RANKS[self]
+
+
+_RANKS = {Priority.URGENT: 0, Priority.HIGH: 1, Priority.NORMAL: 2, Priority.LOW: 3}
+
 
 class Status(StrEnum):
     """Where an email stands. Only the last three are final."""
 
+    QUEUED = "Queued"
+    """Accepted durably; a worker will take it."""
     SENDING = "Sending"
-    """Recorded; a caller is waiting while it is handed to a server."""
+    """Recorded; it is being handed to a server."""
+    DEFERRED = "Deferred"
+    """No server took it yet; a worker will try again."""
     SENT = "Sent"
     """A server answered 2xx after the final dot."""
     FAILED = "Failed"
@@ -72,7 +84,8 @@ class Email:
     """The record of one email: the truth that `GET /api/v1/emails/{id}` shows.
 
     `id` is 8 upper-case hex digits. Datetimes are aware and in UTC. `project_id` is the project of the access token
-    that it was sent with, None for an anonymous caller's; `reception_email` is the first recipient.
+    that it was sent with, None for an anonymous caller's; `reception_email` is the first recipient. `expires_at` is
+    set when nobody waits for the outcome: workers try until then, `rounds` times so far, again at `next_attempt_at`.
     """
 
     id: str
@@ -87,3 +100,12 @@ class Email:
     settled_at: datetime | None = None
     attempts: tuple[Attempt, ...] = ()
     project_id: int | None = None
+    priority: Priority = Priority.NORMAL
+    expires_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+    rounds: int = 0
+
+    @property
+    def is_queued(self) -> bool:
+        """Whether workers deliver it, instead of a caller's own request."""
+        return self.expires_at is not None

@@ -22,6 +22,7 @@ _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^/?#@:\[\]\\\s]+)
 _AT_HOME = ("localhost", ".local", ".test")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _DATABASE_DRIVERS = ("sqlite", "sqlite+pysqlite", "postgresql+psycopg")
+_BROKER_SCHEMES = ("amqp", "amqps", "redis", "rediss")
 _REDIS_SCHEMES = ("redis", "rediss", "redis+unix")
 
 
@@ -91,6 +92,21 @@ def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
             # A network with host bits is more often a slip than a wish: 10.1.2.3/8 would trust 16 million addresses.
             raise Unusable("IP addresses and networks such as 10.0.0.0/8, separated by commas") from error
     return tuple(found)
+
+
+def broker_url(text: str) -> str:
+    """The broker of Celery (https://docs.celeryq.dev, "Backends and Brokers")."""
+    expected = "amqp://user:password@host:5672// or redis://:password@host:6379/0 (also amqps:// and rediss://)"
+    try:
+        parts = urlsplit(text)
+        has_place = bool(parts.hostname) and parts.port != 0
+    except ValueError as error:
+        raise Unusable(expected, found="something that is no URL") from error
+    if parts.scheme not in _BROKER_SCHEMES or not has_place:
+        raise Unusable(expected, found="an URL of another form")
+    if find_spec("celery") is None:
+        raise Unusable("Celery to be installed", found="a broker", remedy="Run: pip install 'letterbox[celery]'.")
+    return text
 
 
 def ports(text: str) -> tuple[int, ...]:

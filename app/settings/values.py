@@ -71,6 +71,10 @@ class Settings:
     templates_dir: Path = PROJECT_ROOT / "templates"
     request_deadline_s: float = 60.0
     monthly_test_email: bool = False
+    queue_limit: int = 10_000
+    queue_workers: int = 8
+    celery_broker_url: str | None = field(default=None, repr=False)
+    """May hold a password."""
     connection_ports: tuple[int, ...] = (25, 465, 587, 2525)
     connection_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     email_retention_days: int = 90

@@ -62,6 +62,17 @@ VARIABLES = (
         "60",
         "how long one request may take over all its attempts",
     ),
+    # Mail that nobody waits for.
+    Variable("QUEUE_LIMIT", "queue_limit", _COUNT, "10000", "emails that may wait for workers; more are refused"),
+    Variable("QUEUE_WORKERS", "queue_workers", whole_number(1, 256), "8", "threads of each process that deliver them"),
+    Variable(
+        "CELERY_BROKER_URL",
+        "celery_broker_url",
+        network.broker_url,
+        "",
+        "RabbitMQ or Redis; then letterbox worker delivers them instead, on any number of machines",
+        "amqp://guest:guest@localhost:5672//",
+    ),
     # The service.
     Variable(
         "CORS_{INDEX}_ORIGIN", "", network.origin, "", "allowed origins, from 1 upward", "https://www.example.com"

@@ -4,30 +4,28 @@ import json
 from collections.abc import Sequence
 from secrets import token_hex
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as insert_postgresql
 from sqlalchemy.dialects.sqlite import insert as insert_sqlite
 
-from app.model.email import Email, Phase, Status
+from app.model.email import Email, Phase, Priority, Status
 from app.model.outcome import Attempt, Outcome, Stage
 from app.storage.tables import emails
 from app.storage.times import from_ms, to_ms
+
+_PRIORITIES = {priority.rank: priority for priority in Priority}
 
 _INSERT = {
     "sqlite": insert_sqlite(emails).on_conflict_do_nothing(index_elements=["id"]).returning(emails.c.id),
     "postgresql": insert_postgresql(emails).on_conflict_do_nothing(index_elements=["id"]).returning(emails.c.id),
 }
 _BY_ID = select(emails).where(emails.c.id == bindparam("email_id"))
-_HAND_OVER = (
-    update(emails)
-    .where(emails.c.id == bindparam("email_id"), emails.c.status == Status.SENDING)
-    .values(phase=Phase.HANDED_OVER, lease_until=bindparam("until"))
+# A row that was taken back and given to another worker is in another round: what the first one says of it is too late.
+_IS_HELD = and_(
+    emails.c.id == bindparam("email_id"), emails.c.status == Status.SENDING, emails.c.rounds == bindparam("round")
 )
-_RENEW = (
-    update(emails)
-    .where(emails.c.id == bindparam("email_id"), emails.c.status == Status.SENDING)
-    .values(lease_until=bindparam("until"))
-)
+_HAND_OVER = update(emails).where(_IS_HELD).values(phase=Phase.HANDED_OVER, lease_until=bindparam("until"))
+_RENEW = update(emails).where(_IS_HELD).values(lease_until=bindparam("until"))
 _CORRECT = (
     update(emails)
     .where(emails.c.id == bindparam("email_id"))
@@ -38,9 +36,21 @@ _CORRECT = (
         settled_at=bindparam("settled"),
         attempts=bindparam("tries"),
         lease_until=None,
+        next_attempt_at=None,
     )
 )
-_SETTLE = _CORRECT.where(emails.c.phase != Phase.SETTLED)
+_TAKE_BACK = (
+    update(emails)
+    .where(
+        emails.c.lease_until < bindparam("now_ms"),
+        emails.c.phase == Phase.RECORDED,
+        emails.c.expires_at.is_not(None),
+    )
+    .values(status=Status.DEFERRED, lease_until=None, next_attempt_at=bindparam("now_ms"))
+)
+_SETTLE = _CORRECT.where(emails.c.phase != Phase.SETTLED, emails.c.rounds == bindparam("round"))
+_CORRECT_ABANDONED = _CORRECT.where(emails.c.status == Status.UNCERTAIN, emails.c.rounds == bindparam("round"))
+_CORRECT_UNSENT = _CORRECT.where(emails.c.status != Status.SENT)
 
 
 def new_id() -> str:
@@ -48,8 +58,8 @@ def new_id() -> str:
     return token_hex(4).upper()
 
 
-def add(connection: Connection, email: Email, *, lease_until_ms: int) -> bool:
-    """Insert the record; False when its id is taken."""
+def add(connection: Connection, email: Email, *, lease_until_ms: int | None) -> bool:
+    """Insert the record; False when its id is taken. One that is queued has no lease yet."""
     row = connection.execute(
         _INSERT[connection.dialect.name],
         {
@@ -61,11 +71,15 @@ def add(connection: Connection, email: Email, *, lease_until_ms: int) -> bool:
             "is_test": email.is_test,
             "sender": email.sender,
             "reception_email": email.reception_email,
-            "attempts": _attempts_to_json(email.attempts),
+            "attempts": attempts_to_json(email.attempts),
             "created_at": to_ms(email.created_at),
             "settled_at": None,
             "lease_until": lease_until_ms,
             "project_id": email.project_id,
+            "priority": email.priority.rank,
+            "rounds": email.rounds,
+            "expires_at": None if email.expires_at is None else to_ms(email.expires_at),
+            "next_attempt_at": None if email.next_attempt_at is None else to_ms(email.next_attempt_at),
         },
     ).first()
     return row is not None
@@ -73,7 +87,7 @@ def add(connection: Connection, email: Email, *, lease_until_ms: int) -> bool:
 
 def find(connection: Connection, email_id: str) -> Email | None:
     row = connection.execute(_BY_ID, {"email_id": email_id}).first()
-    return None if row is None else _from_row(row)
+    return None if row is None else from_row(row)
 
 
 def page(
@@ -98,38 +112,47 @@ def page(
     if before is not None:
         statement = statement.where(tuple_(c.created_at, c.id) < before)
     newest_first = statement.order_by(c.created_at.desc(), c.id.desc()).limit(limit)
-    return [_from_row(row) for row in connection.execute(newest_first)]
+    return [from_row(row) for row in connection.execute(newest_first)]
 
 
-def mark_handed_over(connection: Connection, email_id: str, *, lease_until_ms: int) -> bool:
-    """Make durable that a server may get the message. False when the row is no longer being sent."""
-    return connection.execute(_HAND_OVER, {"email_id": email_id, "until": lease_until_ms}).rowcount == 1
+def mark_handed_over(connection: Connection, email: Email, *, lease_until_ms: int) -> bool:
+    """Make durable that a server may get the message. False when the row is no longer being sent by this process."""
+    values = {"email_id": email.id, "round": email.rounds, "until": lease_until_ms}
+    return connection.execute(_HAND_OVER, values).rowcount == 1
 
 
-def renew_lease(connection: Connection, email_id: str, *, lease_until_ms: int) -> None:
-    connection.execute(_RENEW, {"email_id": email_id, "until": lease_until_ms})
+def renew_lease(connection: Connection, email: Email, *, lease_until_ms: int) -> None:
+    connection.execute(_RENEW, {"email_id": email.id, "round": email.rounds, "until": lease_until_ms})
 
 
 def settle(connection: Connection, email: Email) -> bool:
-    """Write the outcome of `email`, whatever the row says by now: only who delivered knows the truth.
+    """Write the outcome of `email`; False when the row is not that process's own to settle any more.
 
-    False when the row was settled before, as abandoned.
+    It was given up as abandoned then, or another worker has it. All the same only who talked to a server knows the
+    truth: that it was delivered, or may have been, is written; that it failed only where nobody else has tried since.
     """
     values = {
         "email_id": email.id,
         "new_status": email.status.value,
         "delivered_by": email.delivered_smtp_id,
         "settled": None if email.settled_at is None else to_ms(email.settled_at),
-        "tries": _attempts_to_json(email.attempts),
+        "tries": attempts_to_json(email.attempts),
     }
-    if connection.execute(_SETTLE, values).rowcount == 1:
+    if connection.execute(_SETTLE, values | {"round": email.rounds}).rowcount == 1:
         return True
-    connection.execute(_CORRECT, values)
+    if email.status is Status.FAILED:
+        connection.execute(_CORRECT_ABANDONED, values | {"round": email.rounds})
+    else:
+        connection.execute(_CORRECT_UNSENT, values)
     return False
 
 
 def settle_abandoned(connection: Connection, *, now_ms: int) -> list[Email]:
-    """Settle the rows whose lease has ended: not handed over is Failed, handed over is Uncertain. Returns them."""
+    """Settle the rows whose lease has ended, and return them.
+
+    Handed over is Uncertain; not handed over is Failed, or waits for its next attempt where a worker delivers it.
+    """
+    connection.execute(_TAKE_BACK, {"now_ms": now_ms})
     abandoned = []
     for phase, status in ((Phase.RECORDED, Status.FAILED), (Phase.HANDED_OVER, Status.UNCERTAIN)):
         statement = (
@@ -138,7 +161,7 @@ def settle_abandoned(connection: Connection, *, now_ms: int) -> list[Email]:
             .values(status=status, phase=Phase.SETTLED, settled_at=now_ms, lease_until=None)
             .returning(*emails.c)
         )
-        abandoned += [_from_row(row) for row in connection.execute(statement)]
+        abandoned += [from_row(row) for row in connection.execute(statement)]
     return abandoned
 
 
@@ -148,7 +171,7 @@ def prune(connection: Connection, *, older_than_ms: int) -> int:
     return connection.execute(delete(emails).where(emails.c.created_at < older_than_ms, settled)).rowcount
 
 
-def _from_row(row: Row[tuple[object, ...]]) -> Email:
+def from_row(row: Row[tuple[object, ...]]) -> Email:
     values = row._mapping
     return Email(
         id=values["id"],
@@ -163,10 +186,14 @@ def _from_row(row: Row[tuple[object, ...]]) -> Email:
         settled_at=None if values["settled_at"] is None else from_ms(values["settled_at"]),
         attempts=_attempts_from_json(values["attempts"]),
         project_id=values["project_id"],
+        priority=_PRIORITIES[values["priority"]],
+        rounds=values["rounds"],
+        expires_at=None if values["expires_at"] is None else from_ms(values["expires_at"]),
+        next_attempt_at=None if values["next_attempt_at"] is None else from_ms(values["next_attempt_at"]),
     )
 
 
-def _attempts_to_json(attempts: Sequence[Attempt]) -> str:
+def attempts_to_json(attempts: Sequence[Attempt]) -> str:
     return json.dumps(
         [
             {

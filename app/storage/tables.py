@@ -8,12 +8,14 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     String,
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData()
@@ -34,16 +36,54 @@ emails = Table(
     Column("settled_at", BigInteger),
     Column("lease_until", BigInteger),
     Column("project_id", Integer),
-    CheckConstraint("status IN ('Sending', 'Sent', 'Failed', 'Uncertain')", name="ck_emails_status"),
+    Column("priority", Integer, nullable=False),
+    Column("rounds", Integer, nullable=False),
+    Column("expires_at", BigInteger),
+    Column("next_attempt_at", BigInteger),
+    CheckConstraint(
+        "status IN ('Queued', 'Sending', 'Deferred', 'Sent', 'Failed', 'Uncertain')", name="ck_emails_status"
+    ),
     CheckConstraint("phase IN ('recorded', 'handed-over', 'settled')", name="ck_emails_phase"),
     Index("ix_emails_created_at", "created_at"),
     Index("ix_emails_lease_until", "lease_until"),
     Index("ix_emails_project", "project_id", "created_at", "id"),
+    Index(
+        "ix_emails_next_attempt",
+        "priority",
+        "next_attempt_at",
+        sqlite_where=text("next_attempt_at IS NOT NULL"),
+        postgresql_where=text("next_attempt_at IS NOT NULL"),
+    ),
 )
 """`lease_until`: who delivers the row must have settled it by then, or is dead; NULL once settled.
 
-`project_id` is NULL for the emails of anonymous callers. It outlives its project, so that nobody inherits its emails.
+`expires_at` says that workers deliver it; while it waits for one it has a `next_attempt_at`. `priority` is a rank, 0
+first. `project_id` is NULL for the emails of anonymous callers. It outlives its project: nobody inherits its emails.
 """
+
+queued_messages = Table(
+    "queued_messages",
+    metadata,
+    Column("email_id", String(8), ForeignKey("emails.id", ondelete="CASCADE"), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+    Column("needs_smtputf8", Boolean, nullable=False),
+    Column("recipients", Text, nullable=False),
+    Column("catch_all", String(320)),
+)
+"""The finished bytes of emails that workers deliver, until they are settled. `recipients` is a JSON array."""
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("caller", String(64), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("email_id", String(8), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    PrimaryKeyConstraint("caller", "key", name="pk_idempotency_keys"),
+    Index("ix_idempotency_keys_created_at", "created_at"),
+)
+"""Which request of a caller made which email. The record itself is what a repeated request is answered with."""
 
 cooldowns = Table(
     "cooldowns",

@@ -1,6 +1,7 @@
 """How requests become arguments: webargs' parser with strict JSON, names without case, and one shape of errors."""
 
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from typing import Any, Never, cast
 
 from flask import Request, g
@@ -72,8 +73,11 @@ class ArgumentsParser(FlaskParser):
     def load_json(self, req: Request, schema: Schema) -> Any:
         if req.mimetype != "application/json" or req.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
             raise UnsupportedMediaType("The request body must be application/json in UTF-8.")
+        body = _body(req)
+        if "Idempotency-Key" in req.headers:
+            g.body_digest = sha256(body).digest()
         try:
-            return parse_object(_body(req))
+            return parse_object(body)
         except JSONInvalid as error:
             raise RequestInvalid({WHOLE_BODY: [str(error)]}) from error
 

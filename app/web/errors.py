@@ -5,6 +5,7 @@ only place, with the surfaces, that knows HTTP statuses.
 """
 
 import math
+from random import randint
 from typing import Any
 
 import structlog
@@ -19,6 +20,9 @@ from app.web.door import ClientBlocked, ClientThrottled, VersionMissing, Version
 from app.web.surfaces import Surface, surface
 
 log = structlog.get_logger(__name__)
+
+KEY_RETRY_AFTER_S = 2
+"""When the first request with an idempotency key may be over."""
 
 _UNEXPECTED = {"error": "An unexpected error has occurred. Please try again later."}
 
@@ -71,6 +75,23 @@ def _token_invalid(error: errors.TokenInvalid) -> Response:
 
 def _permission_missing(error: errors.PermissionMissing) -> Response:
     return problem(403, "Forbidden", str(error))
+
+
+def _overloaded(error: errors.Overloaded) -> Response:
+    response = problem(503, "Service unavailable", str(error))
+    # Spread out, so that those who were refused together do not come back together.
+    response.headers["Retry-After"] = str(randint(error.retry_after_s, 3 * error.retry_after_s))  # noqa: S311
+    return response
+
+
+def _key_mismatch(error: errors.KeyMismatch) -> Response:
+    return problem(422, "Unprocessable Content", str(error))
+
+
+def _key_in_use(error: errors.KeyInUse) -> Response:
+    response = problem(409, "Conflict", str(error))
+    response.headers["Retry-After"] = str(KEY_RETRY_AFTER_S)
+    return response
 
 
 def _email_not_found(error: errors.EmailNotFound) -> Response:
@@ -168,6 +189,9 @@ _HANDLERS: dict[type[Exception], Any] = {
     errors.SMTPConfigurationNotFound: _bad_request,
     errors.TestAccountMissing: _bad_request,
     errors.CooldownActive: _cooldown,
+    errors.Overloaded: _overloaded,
+    errors.KeyMismatch: _key_mismatch,
+    errors.KeyInUse: _key_in_use,
     errors.EmailNotFound: _email_not_found,
     errors.TokenInvalid: _token_invalid,
     errors.PermissionMissing: _permission_missing,

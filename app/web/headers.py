@@ -16,7 +16,10 @@ from app.settings import Settings
 from app.web.surfaces import Surface, surface
 from app.web.versions import api_call
 
-EXPOSED_HEADERS = "Link, Location, Retry-After, RateLimit, RateLimit-Policy, X-Request-ID, api-supported-versions"
+EXPOSED_HEADERS = (
+    "Idempotency-Replayed, Link, Location, Preference-Applied, RateLimit, RateLimit-Policy, Retry-After, X-Request-ID, "
+    "api-supported-versions"
+)
 _PREFLIGHT_HEADERS = (
     ("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS"),
     ("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Prefer, X-Request-ID, X-Version"),

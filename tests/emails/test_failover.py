@@ -154,7 +154,7 @@ def test_when_the_record_fails_between_two_servers_nothing_more_is_sent_and_the_
     assert answer.status_code == 503
     assert healthy.received == []
     monkeypatch.undo()
-    (email_id,) = {call[1] for call in calls}
+    (email_id,) = {call[1].id for call in calls}
     record = service.client.get(f"/api/v1/emails/{email_id}").json
     assert record is not None
     assert record["status"] == "Failed"

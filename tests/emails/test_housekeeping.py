@@ -31,7 +31,7 @@ def _office(service: Service) -> Office:
     return office
 
 
-def _leave(office: Office, *, is_handed_over: bool) -> str:
+def _leave(office: Office, *, is_handed_over: bool) -> Email:
     """A row as a process leaves it that dies while it sends."""
     now_ms = to_ms(office.clock())
     email = Email(
@@ -47,9 +47,9 @@ def _leave(office: Office, *, is_handed_over: bool) -> str:
     office.database.write(lambda connection: emails.add(connection, email, lease_until_ms=now_ms + 30_000))
     if is_handed_over:
         office.database.write(
-            lambda connection: emails.mark_handed_over(connection, email.id, lease_until_ms=now_ms + 30_000)
+            lambda connection: emails.mark_handed_over(connection, email, lease_until_ms=now_ms + 30_000)
         )
-    return email.id
+    return email
 
 
 def test_a_row_whose_process_died_tells_the_truth_within_its_lease(make_service: MakeService) -> None:
@@ -59,7 +59,7 @@ def test_a_row_whose_process_died_tells_the_truth_within_its_lease(make_service:
     recorded, handed_over = (_leave(office, is_handed_over=handed_over) for handed_over in (False, True))
 
     def statuses() -> list[str]:
-        answers = [service.client.get(f"/api/v1/emails/{email_id}").json for email_id in (recorded, handed_over)]
+        answers = [service.client.get(f"/api/v1/emails/{email.id}").json for email in (recorded, handed_over)]
         return [answer["status"] for answer in answers if answer is not None]
 
     clock.now += timedelta(seconds=29)
@@ -75,15 +75,13 @@ def test_a_row_whose_process_died_tells_the_truth_within_its_lease(make_service:
 def test_a_lease_is_renewed_as_long_as_the_process_sends(make_service: MakeService) -> None:
     clock = Clock()
     office = _office(make_service(clock=clock))
-    email_id = _leave(office, is_handed_over=True)
-    email = office.database.read(lambda connection: emails.find(connection, email_id))
-    assert email is not None
-    office.under_way[email_id] = email
+    left = _leave(office, is_handed_over=True)
+    office.under_way[left.id] = left
     for _ in range(20):
         clock.now += timedelta(seconds=10)
         record.renew_leases(office)
         record.settle_abandoned(office)
-    email = office.database.read(lambda connection: emails.find(connection, email_id))
+    email = office.database.read(lambda connection: emails.find(connection, left.id))
     assert email is not None
     assert email.status is Status.SENDING
 
@@ -95,10 +93,10 @@ def test_after_an_outage_the_living_renew_before_anybody_is_taken_for_dead(
     office = _office(make_service(clock=clock))
     keeper = Housekeeper(office, clock)
     keeper.perform_due()
-    email_id = _leave(office, is_handed_over=False)
+    left = _leave(office, is_handed_over=False)
 
     def status() -> Status:
-        email = office.database.read(lambda connection: emails.find(connection, email_id))
+        email = office.database.read(lambda connection: emails.find(connection, left.id))
         assert email is not None
         return email.status
 
@@ -123,11 +121,11 @@ def _fail() -> None:
 def test_a_row_that_was_given_up_is_not_handed_over_any_more(make_service: MakeService) -> None:
     clock = Clock()
     office = _office(make_service(clock=clock))
-    email_id = _leave(office, is_handed_over=False)
+    left = _leave(office, is_handed_over=False)
     clock.now += timedelta(seconds=31)
     record.settle_abandoned(office)
     assert not office.database.write(
-        lambda connection: emails.mark_handed_over(connection, email_id, lease_until_ms=to_ms(clock.now))
+        lambda connection: emails.mark_handed_over(connection, left, lease_until_ms=to_ms(clock.now))
     )
 
 

@@ -1,0 +1,132 @@
+"""Emails that nobody waits for: stored now, delivered by a worker (spec: delivery, "Asynchronous on request").
+
+`enqueue` is called by the API; workers (threads of this service, or Celery's) take emails with `record.claim` and give
+each to `deliver_one`.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from app.emails import record, retries
+from app.emails.configurations import failover_order, group_of
+from app.emails.errand import compose, plan
+from app.emails.handing_over import HandingOver
+from app.emails.office import Office
+from app.errors import HandOverUnrecorded, LetterboxError, Overloaded
+from app.model.access import Caller
+from app.model.email import Email, EmailRequest, Status
+from app.model.outcome import Attempt, Outcome
+from app.model.smtp import SMTPConfiguration
+from app.storage import queue
+from app.storage.idempotency import IdempotencyKey
+from app.storage.queue import QueuedMessage
+
+log = structlog.get_logger(__name__)
+
+_MOST_ATTEMPTS = 100
+"""So many are kept of an email that was tried for a day; the first and the last tell the story."""
+
+
+def enqueue(
+    office: Office,
+    request: EmailRequest,
+    *,
+    caller: Caller | None = None,
+    smtp_id: int | None = None,
+    is_test: bool = False,
+    key: IdempotencyKey | None = None,
+) -> Email:
+    """Accept `request` durably and return its record, with status Queued.
+
+    Raises RequestInvalid, SMTPConfigurationNotFound, TestAccountMissing, Overloaded (the backlog is full), KeyTaken,
+    CooldownActive and RecordUnavailable, each with nothing accepted.
+    """
+    if office.backlog.is_full():
+        raise Overloaded("Too many messages are waiting to be delivered.")
+    errand = plan(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test)
+    now = office.clock()
+    draft = replace(errand.draft, status=Status.QUEUED, expires_at=now + retries.LIFETIME, next_attempt_at=now)
+
+    def pack(email: Email) -> QueuedMessage:
+        return QueuedMessage(
+            message=compose(office, errand, email),
+            recipients=errand.recipients.envelope,
+            catch_all=errand.catch_all,
+        )
+
+    email = record.open_queued_record(office, draft, pack=pack, key=key)
+    office.bell.ring(email.id)
+    return email
+
+
+def deliver_one(office: Office, email: Email) -> Email:
+    """One round of attempts at an email that this process has taken; returns its record as it is behind that.
+
+    Sent, Failed and Uncertain are final; Deferred means that it will be tried again. Whatever breaks, the record tells
+    the truth: nothing is lost, and what a server may have is never sent again.
+    """
+    handing_over = HandingOver(office, email)
+    try:
+        queued = office.database.read(lambda connection: queue.find_message(connection, email.id))
+        if queued is None:
+            # Another worker has settled it, after this one was taken for dead.
+            return _again(office, email, ())
+        delivery = office.deliverer.deliver(
+            queued.message,
+            group=_group(office, email),
+            is_test=email.is_test,
+            recipients=queued.recipients,
+            catch_all=queued.catch_all,
+            deadline=time.monotonic() + office.settings.request_deadline_s,
+            on_hand_over=handing_over,
+        )
+    except HandOverUnrecorded as error:
+        return _again(office, email, error.attempts)
+    except LetterboxError as error:
+        # The database or the configuration is away: nothing was handed over.
+        log.warning("a queued email has to wait", email_id=email.id, cause=str(error))
+        return _again(office, email, ())
+    except BaseException:
+        if handing_over.is_made:
+            record.settle(office, email, attempts=email.attempts, status=Status.UNCERTAIN)
+        else:
+            _again(office, email, ())
+        raise
+    if delivery.outcome is Outcome.SERVER_AT_FAULT:
+        return _again(office, email, delivery.attempts)
+    attempts = _kept((*email.attempts, *delivery.attempts))
+    return record.settle(office, email, attempts=attempts, status=_FINAL.get(delivery.outcome, Status.FAILED))
+
+
+_FINAL = {Outcome.ACCEPTED: Status.SENT, Outcome.UNKNOWN: Status.UNCERTAIN}
+
+
+def _again(office: Office, email: Email, attempts: tuple[Attempt, ...]) -> Email:
+    """Try later, or give up when the email's time is over."""
+    moment = retries.next_attempt(email, now=office.clock(), random=random.random)
+    if moment is None:
+        every = _kept((*email.attempts, *attempts))
+        return record.settle(office, email, attempts=every, status=Status.FAILED)
+    return record.put_back(office, email, attempts=attempts, next_attempt_at=moment)
+
+
+def _group(office: Office, email: Email) -> tuple[SMTPConfiguration, ...]:
+    """The group that the request picked from, as it is now; its first one where the picked one is gone.
+
+    Raises SMTPConfigurationNotFound when the group is empty, and what `failover_order` raises.
+    """
+    group = group_of(office, email.project_id, email.requested_smtp_id)
+    indexes = [configuration.index for configuration in group]
+    requested = email.requested_smtp_id
+    return failover_order(
+        group, smtp_id=requested if requested in indexes or not group else None, is_test=email.is_test
+    )
+
+
+def _kept(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
+    half = _MOST_ATTEMPTS // 2
+    return tuple(attempts) if len(attempts) <= _MOST_ATTEMPTS else (*attempts[:half], *attempts[-half:])

@@ -1,0 +1,67 @@
+"""The cooldown that an email holds while it is on its way. Used by `record`, in its transactions."""
+
+from datetime import timedelta
+from typing import TypedDict
+
+from sqlalchemy import Connection
+
+from app.emails.office import Office
+from app.guards import cooldown
+from app.guards.cooldown import Refusal
+from app.model.email import Email, Status
+from app.storage.times import to_ms
+
+_MARGIN_MS = timedelta(hours=1) // timedelta(milliseconds=1)
+
+
+def reserve(office: Office, connection: Connection, email: Email, *, now_ms: int) -> Refusal | None:
+    """Reserve the sender's cooldown, or say how long it has to wait."""
+    if not _has_cooldown(office, email):
+        return None
+    step_ms = office.settings.guards.cooldown_step_s * 1000
+    hold_ms = _hold_ms(email, now_ms)
+    return cooldown.reserve(connection, **_reservation(email), now_ms=now_ms, step_ms=step_ms, hold_ms=hold_ms)
+
+
+def hold(office: Office, connection: Connection, email: Email, *, now_ms: int) -> bool:
+    """Keep the cooldown reserved; False when it lapsed and another message of the sender has it."""
+    if not _has_cooldown(office, email):
+        return True
+    return cooldown.extend(connection, **_reservation(email), now_ms=now_ms, hold_ms=_hold_ms(email, now_ms))
+
+
+def settle(office: Office, connection: Connection, email: Email, *, now_ms: int) -> None:
+    """Count the email where it was delivered or may have been; else it leaves no trace."""
+    if _has_cooldown(office, email):
+        is_counted = email.status in (Status.SENT, Status.UNCERTAIN)
+        cooldown.settle(connection, **_reservation(email), counted=is_counted, now_ms=now_ms)
+
+
+class _Reservation(TypedDict):
+    """The arguments that every function of `guards.cooldown` takes."""
+
+    sender: str
+    smtp_id: int
+    is_test: bool
+    reserved_by: str
+
+
+def _reservation(email: Email) -> _Reservation:
+    return {
+        "sender": cooldown.normalise_sender(email.sender),
+        "smtp_id": email.requested_smtp_id,
+        "is_test": email.is_test,
+        "reserved_by": email.id,
+    }
+
+
+def _has_cooldown(office: Office, email: Email) -> bool:
+    """A backend sends every alert from one address, so only senders without a token have to wait."""
+    return office.settings.guards.cooldown_enabled and email.project_id is None
+
+
+def _hold_ms(email: Email, now_ms: int) -> int:
+    """A queued email waits for workers, which may be away: it holds until it is certain to have been settled."""
+    if email.expires_at is None:
+        return cooldown.HOLD_MS
+    return max(cooldown.HOLD_MS, to_ms(email.expires_at) + _MARGIN_MS - now_ms)

@@ -1,0 +1,32 @@
+"""When an email that could not be delivered yet is tried again: pure functions. Used by `queue`."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from app.model.email import Email, Priority
+
+LIFETIME = timedelta(hours=24)
+"""How long an email is tried. Behind it nobody waits for the message any more, and its sender should learn so."""
+
+_FIRST = {Priority.URGENT: timedelta(seconds=10)}
+_FIRST_OF_OTHERS = timedelta(seconds=40)
+_LONGEST = {Priority.URGENT: timedelta(minutes=10)}
+_LONGEST_OF_OTHERS = timedelta(hours=1)
+_JITTER = 0.25
+"""Each pause is up to so much shorter or longer, so that a thousand emails of one outage do not come back at once."""
+
+
+def next_attempt(email: Email, *, now: datetime, random: Callable[[], float]) -> datetime | None:
+    """The moment of the next attempt after `email.rounds` of them; None when its time is over.
+
+    Pauses double: from 40 seconds to an hour, from 10 seconds to 10 minutes for an urgent one. `random` gives 0 to 1.
+    The last attempt is made when the lifetime ends, not an hour before.
+    """
+    if email.expires_at is None or now >= email.expires_at:
+        return None
+    first = _FIRST.get(email.priority, _FIRST_OF_OTHERS)
+    longest = _LONGEST.get(email.priority, _LONGEST_OF_OTHERS)
+    # Beyond 20 doublings every pause is the longest; the bound keeps the power small.
+    doublings = min(max(email.rounds - 1, 0), 20)
+    pause = min(longest, first * (1 << doublings))
+    return min(email.expires_at, now + pause * (1 + _JITTER * (2 * random() - 1)))

@@ -1,0 +1,93 @@
+"""Workers as threads of the service itself: on one machine nothing else is needed. Started by `letterbox serve`.
+
+One thread takes what is due and gives it to the others, never more than are free: what is taken is being delivered, so
+that a stop has nothing to hand back.
+"""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+
+from app.emails import record
+from app.emails.office import Office
+from app.emails.queue import deliver_one
+from app.errors import RecordUnavailable
+from app.model.email import Email
+
+log = structlog.get_logger(__name__)
+
+_TICK_S = 1.0
+"""How often the queue is looked at without a ring, for retries and for what other processes left behind."""
+_STOP_S = 25.0
+"""How long a stop waits for what is being delivered: less than a service manager's 30 seconds."""
+
+
+class Workers:
+    """Delivers queued emails until `stop`."""
+
+    def __init__(self, office: Office, *, threads: int) -> None:
+        self._office = office
+        self._threads = threads
+        self._free = threads
+        self._woken = threading.Condition()
+        self._has_news = True
+        self._is_stopped = False
+        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="worker")
+        self._taker = threading.Thread(target=self._take, name="queue", daemon=True)
+
+    def start(self) -> None:
+        self._office.bell.listen(lambda _: self._wake())
+        self._taker.start()
+
+    def stop(self) -> None:
+        """Take nothing more and wait for what is under way; what takes too long is settled by its lease."""
+        with self._woken:
+            self._is_stopped = True
+            self._woken.notify()
+        self._taker.join()
+        self._pool.shutdown(wait=False)
+        with self._woken:
+            self._woken.wait_for(lambda: self._free == self._threads, timeout=_STOP_S)
+
+    def _take(self) -> None:
+        while True:
+            with self._woken:
+                self._woken.wait_for(self._may_look, timeout=_TICK_S)
+                if self._is_stopped:
+                    return
+                self._has_news = False
+                free = self._free
+            if free:
+                self._take_due(free)
+
+    def _may_look(self) -> bool:
+        return self._is_stopped or (self._has_news and self._free > 0)
+
+    def _take_due(self, free: int) -> None:
+        try:
+            taken = record.claim(self._office, limit=free)
+        except RecordUnavailable as error:
+            log.error("the queue cannot be read", cause=str(error.__cause__))
+            return
+        with self._woken:
+            self._free -= len(taken)
+            # Where all hands are full there may be more.
+            self._has_news = self._has_news or len(taken) == free
+        for email in taken:
+            self._pool.submit(self._deliver, email)
+
+    def _deliver(self, email: Email) -> None:
+        try:
+            deliver_one(self._office, email)
+        except Exception:
+            log.exception("a worker failed", email_id=email.id)
+        finally:
+            with self._woken:
+                self._free += 1
+                self._woken.notify()
+
+    def _wake(self) -> None:
+        with self._woken:
+            self._has_news = True
+            self._woken.notify()

@@ -1,0 +1,129 @@
+"""Queries on emails that wait for a worker: the rows of `emails` with a next attempt, and their `queued_messages`.
+
+The row is the truth. A worker takes it by a lease; while it is taken there is no next attempt, so nobody else takes it.
+"""
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
+
+from app.model.email import Email, Phase, Status
+from app.model.message import Message
+from app.storage.emails import attempts_to_json, from_row
+from app.storage.tables import emails, queued_messages
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuedMessage:
+    """What a worker needs besides the record: the finished bytes and who gets them."""
+
+    message: Message
+    recipients: tuple[str, ...]
+    catch_all: str | None
+
+
+def add_message(connection: Connection, queued: QueuedMessage) -> None:
+    """Keep the bytes, in the transaction that adds the row."""
+    values = {
+        "email_id": queued.message.email_id,
+        "content": queued.message.content,
+        "needs_smtputf8": queued.message.needs_smtputf8,
+        "recipients": json.dumps(queued.recipients),
+        "catch_all": queued.catch_all,
+    }
+    connection.execute(insert(queued_messages).values(**values))
+
+
+def find_message(connection: Connection, email_id: str) -> QueuedMessage | None:
+    row = connection.execute(select(queued_messages).where(queued_messages.c.email_id == email_id)).first()
+    if row is None:
+        return None
+    return QueuedMessage(
+        message=Message(row.email_id, bytes(row.content), row.needs_smtputf8),
+        recipients=tuple(json.loads(row.recipients)),
+        catch_all=row.catch_all,
+    )
+
+
+def remove_message(connection: Connection, email_id: str) -> None:
+    """Forget the bytes of an email if it is settled."""
+    connection.execute(_REMOVE, {"settled_id": email_id})
+
+
+def claim(
+    connection: Connection, *, now_ms: int, lease_until_ms: int, limit: int = 1, email_id: str | None = None
+) -> list[Email]:
+    """Take what is due, the most urgent first, or one email if it is due; nobody else has it until the lease ends."""
+    due = select(emails.c.id).where(emails.c.next_attempt_at <= now_ms)
+    if email_id is not None:
+        due = due.where(emails.c.id == email_id)
+    due = due.order_by(emails.c.priority, emails.c.next_attempt_at).limit(limit)
+    if connection.dialect.name == "postgresql":
+        due = due.with_for_update(skip_locked=True)
+    taken = (
+        update(emails)
+        .where(emails.c.id.in_(due), emails.c.next_attempt_at <= now_ms)
+        .values(status=Status.SENDING, next_attempt_at=None, lease_until=lease_until_ms, rounds=emails.c.rounds + 1)
+        .returning(*emails.c)
+    )
+    return sorted((from_row(row) for row in connection.execute(taken)), key=lambda email: email.priority.rank)
+
+
+def put_back(connection: Connection, email: Email, *, next_attempt_ms: int) -> bool:
+    """Let an email that could not be delivered yet wait for its next attempt; False when it is not being sent any more.
+
+    Its attempts so far are written, and it counts as not handed over again.
+    """
+    values = {
+        "email_id": email.id,
+        "tries": attempts_to_json(email.attempts),
+        "next_ms": next_attempt_ms,
+        "round": email.rounds,
+    }
+    return connection.execute(_PUT_BACK, values).rowcount == 1
+
+
+def due_ids(connection: Connection, *, now_ms: int, limit: int) -> list[str]:
+    """What a worker should be told of, the most urgent first."""
+    due = select(emails.c.id).where(emails.c.next_attempt_at <= now_ms)
+    return list(connection.execute(due.order_by(emails.c.priority, emails.c.next_attempt_at).limit(limit)).scalars())
+
+
+def waiting(connection: Connection) -> int:
+    """How many emails wait for an attempt."""
+    return connection.execute(_WAITING).scalar_one()
+
+
+def oldest_due_ms(connection: Connection, *, now_ms: int) -> int | None:
+    """Since when the longest waiting of the emails that are due has been due; None when there is none."""
+    statement = select(func.min(emails.c.next_attempt_at)).where(emails.c.next_attempt_at <= now_ms)
+    return connection.execute(statement).scalar()
+
+
+def next_due_ms(connection: Connection) -> int | None:
+    """When the next attempt is due; None when nothing waits."""
+    return connection.execute(_NEXT).scalar()
+
+
+_REMOVE = delete(queued_messages).where(
+    queued_messages.c.email_id == bindparam("settled_id"),
+    exists().where(emails.c.id == queued_messages.c.email_id, emails.c.phase == Phase.SETTLED),
+)
+_PUT_BACK = (
+    update(emails)
+    .where(
+        emails.c.id == bindparam("email_id"),
+        emails.c.status == Status.SENDING,
+        emails.c.rounds == bindparam("round"),
+    )
+    .values(
+        status=Status.DEFERRED,
+        phase=Phase.RECORDED,
+        attempts=bindparam("tries"),
+        lease_until=None,
+        next_attempt_at=bindparam("next_ms"),
+    )
+)
+_WAITING = select(func.count()).select_from(emails).where(emails.c.next_attempt_at.is_not(None))
+_NEXT = select(func.min(emails.c.next_attempt_at)).where(emails.c.next_attempt_at.is_not(None))
