@@ -42,6 +42,8 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     app = Flask(__name__, static_folder=None)
     app.extensions["letterbox"] = office
     app.url_map.strict_slashes = False
+    # Merging would redirect to the host that the client names, before anything else is asked.
+    app.url_map.merge_slashes = False
     web.register(app, office)
     api.register(app, office)
     apiops.register(app, office)

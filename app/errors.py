@@ -16,7 +16,7 @@ LetterboxError
  ├─ ClientRejected             client credentials that are wrong
  ├─ PermissionMissing          the access token is good, and not for this
  ├─ ProjectNotFound, ProjectExists
- ├─ ConnectionNotFound, ConnectionExists
+ ├─ ConnectionNotFound, ConnectionExists, ConnectionUnreadable
  ├─ ConnectionInvalid          what was given for a connection breaks its type's rules; carries field -> sentences
  ├─ DatabaseUnusable           the database cannot be opened or migrated at the start
  ├─ RecordUnavailable          the database does not answer, or did not take what must come before sending
@@ -156,6 +156,14 @@ class ConnectionExists(LetterboxError):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"Connection (name: {name}) already exists!")
+
+
+class ConnectionUnreadable(LetterboxError):
+    """It was stored with a key that this process does not have, or altered."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"Connection (name: {name}) cannot be decrypted: SECRET_KEY lacks the key it was stored with.")
 
 
 class ConnectionInvalid(LetterboxError):

@@ -1,5 +1,6 @@
 """The README is true: what it names exists."""
 
+import os
 import re
 import subprocess
 import sys
@@ -38,12 +39,23 @@ def test_the_map_names_every_room() -> None:
 
 def test_the_examples_work_in_the_order_in_which_they_stand(tmp_path: Path) -> None:
     blocks = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    commands = [["bash", "-c", code] for language, code in blocks if language == "sh" and code.startswith("curl")]
+    commands = [["bash", "-ec", code] for language, code in blocks if language == "sh" and "curl" in code]
     commands += [[sys.executable, "-c", code] for language, code in blocks if language == "python"]
-    assert len(commands) == 3
+    assert len(commands) == 6
+    answers = []
     with running(tmp_path) as service:
+        environment = os.environ | {"VAR_DIR": str(tmp_path)}
         for *program, code in commands:
             code = code.replace("localhost:8000", f"127.0.0.1:{service.port}")
-            result = subprocess.run([*program, code], capture_output=True, text=True, check=True)
-            assert re.search(r"[0-9A-F]{8}", result.stdout)
-        assert service.ask("GET", "/inbox")[2].count(b"<time") >= 3
+            code = code.replace(".venv/bin/letterbox", f"{sys.executable} -m app")
+            run = [*program, code]
+            result = subprocess.run(run, capture_output=True, text=True, check=True, cwd=PROJECT_ROOT, env=environment)
+            answers.append(result.stdout)
+        assert service.ask("GET", "/inbox")[2].count(b"<time") >= 5
+    connection = next(answer for answer in answers if "deploymentResult" in answer)
+    assert '"name":"tcp"' in connection
+    for answer in answers:
+        if answer != connection:
+            assert re.search(r"[0-9A-F]{8}", answer)
+        assert '"error"' not in answer
+        assert '"title"' not in answer

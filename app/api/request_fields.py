@@ -28,7 +28,7 @@ class Address(fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if not text.strip():
+        if self.required and not text.strip():
             raise self.make_error("required")
         address = _mailbox(text)
         if address is None:

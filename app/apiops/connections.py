@@ -116,7 +116,8 @@ def blueprint(registry: Registry) -> APIOpsBlueprint:
         if connection.type != "email":
             raise ConnectionInvalid({"type": [f"A connection of type {connection.type} cannot be tested, only email."]})
         configuration = smtp_configuration(connection, reach=registry.settings.connection_reach)
-        return answers.examination(examine(configuration, address_to_test=configuration.test_recipient))
+        with registry.check_limit.place(connection.project_id):
+            return answers.examination(examine(configuration, address_to_test=configuration.test_recipient))
 
     def _deployed(connection: Connection) -> list[Deployment]:
         return [deploy(registry, connection)] if connection.deploy_to_worker else []

@@ -32,7 +32,8 @@ class LetterboxCommand(click.Command):
                 click.echo(f"  - {problem}", err=True)
             sys.exit(EXIT_CONFIGURATION)
         except LetterboxError as error:
-            click.echo(f"letterbox: {error}{f' ({error.__cause__})' if error.__cause__ else ''}", err=True)
+            cause = getattr(error.__cause__, "orig", None) or error.__cause__
+            click.echo(f"letterbox: {error}{f' ({cause})' if cause else ''}", err=True)
             sys.exit(EXIT_FAILURE)
 
 

@@ -92,6 +92,9 @@ def moment(value: datetime | None) -> str | None:
 
 
 def _text(value: object) -> str:
+    """A value on one line: nothing in it begins another one, another column, or a terminal's escape sequence."""
     if isinstance(value, list):
         value = ",".join(value)
-    return "-" if value in (None, "") else str(value)
+    if value in (None, ""):
+        return "-"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in str(value))

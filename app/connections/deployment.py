@@ -5,6 +5,7 @@ import structlog
 from app.connections.examination import sign_in_fault
 from app.connections.registry import Registry
 from app.connections.smtp_configurations import smtp_configuration, unused_properties
+from app.errors import Overloaded
 from app.model.connection import Connection, Deployment
 
 log = structlog.get_logger(__name__)
@@ -21,7 +22,12 @@ def deploy(registry: Registry, connection: Connection) -> Deployment:
         message = f"Deployment successful. Letterbox keeps connections of type {connection.type} and does not use them."
         return Deployment(environment, True, message)
     configuration = smtp_configuration(connection, reach=registry.settings.connection_reach)
-    fault = sign_in_fault(configuration, limit_s=SIGN_IN_LIMIT_S)
+    try:
+        with registry.check_limit.place(connection.project_id):
+            fault = sign_in_fault(configuration, limit_s=SIGN_IN_LIMIT_S)
+    except Overloaded as error:
+        message = f"The connection is saved. The sign-in was not tried: {error}"
+        return Deployment(environment, False, message)
     if fault is not None:
         log.warning("deployed connection does not work", connection=connection.name, smtp_id=connection.smtp_index)
     message = "Deployment successful" if fault is None else f"The connection is saved. {fault}"

@@ -15,6 +15,7 @@ LARGEST = 64 * 1024
 """Bytes of JSON that one connection may have."""
 
 _MOST_UNKNOWN = 100
+_LONGEST_FIELD_NAME = 100
 """So many unknown fields are named; whoever sends more has sent something else."""
 _COMMON_NAMES = tuple(field.name for field in COMMON_FIELDS)
 
@@ -108,6 +109,9 @@ def _fields(type: ConnectionType, body: Mapping[str, Any], faults: _Faults, *, l
     declared = [field.name for field in type.fields]
     undeclared = [name for name in body if name not in declared and name not in _COMMON_NAMES]
     if type.is_open:
+        if not all(name.isprintable() and 1 <= len(name) <= _LONGEST_FIELD_NAME for name in undeclared):
+            sentence = f"The name of a field has 1 to {_LONGEST_FIELD_NAME} characters without control characters."
+            faults.note("body", sentence)
         fields |= {name: body[name] for name in undeclared}
     else:
         for name in undeclared[:_MOST_UNKNOWN]:

@@ -18,9 +18,17 @@ from app.connections.registry import Registry
 from app.connections.rows import from_row, to_row
 from app.connections.sealing import SealBroken
 from app.connections.types import TYPES, public_fields
-from app.errors import ConnectionExists, ConnectionInvalid, ConnectionNotFound, ProjectNotFound, RecordUnavailable
+from app.errors import (
+    ConnectionExists,
+    ConnectionInvalid,
+    ConnectionNotFound,
+    ConnectionUnreadable,
+    ProjectNotFound,
+    RecordUnavailable,
+)
 from app.model.access import Caller
 from app.model.connection import Connection
+from app.model.names import name_fault
 from app.storage import audit, connections
 from app.storage.connections import ConnectionRow
 from app.storage.times import to_ms
@@ -31,16 +39,20 @@ def list_connections(registry: Registry, caller: Caller, *, type: str | None = N
     if type is not None and type not in TYPES:
         raise ConnectionInvalid({"type": [f"The type must be one of {', '.join(TYPES)}."]})
     rows = registry.database.read(lambda transaction: connections.of_project(transaction, caller.project_id, type=type))
-    return [from_row(registry.sealer, row) for row in rows]
+    return [_opened(registry, row) for row in rows]
 
 
 def get_connection(registry: Registry, caller: Caller, name: str) -> Connection:
-    """One connection, with its secrets for use in here. Raises ConnectionNotFound."""
-    return from_row(registry.sealer, _find(registry, caller, name))
+    """One connection, with its secrets for use in here. Raises ConnectionNotFound and ConnectionUnreadable."""
+    row = _find(registry, caller, name)
+    try:
+        return from_row(registry.sealer, row)
+    except SealBroken as error:
+        raise ConnectionUnreadable(row.name) from error
 
 
 def reveal_connection(registry: Registry, caller: Caller, name: str) -> Connection:
-    """The same for a caller who is shown the secrets, which is recorded. Raises ConnectionNotFound."""
+    """The same for a caller who is shown the secrets, which is recorded."""
     connection = get_connection(registry, caller, name)
     registry.database.write(lambda transaction: _record(registry, transaction, caller, "read-secrets", connection.name))
     return connection
@@ -103,8 +115,10 @@ def update_connection(registry: Registry, caller: Caller, name: str, body: Mappi
 def delete_connection(registry: Registry, caller: Caller, name: str) -> Connection:
     """Delete a connection; what it was. Raises ConnectionNotFound."""
 
+    _demand_possible(name)
+
     def delete(transaction: sqlalchemy.Connection) -> ConnectionRow:
-        row = connections.find(transaction, caller.project_id, name)
+        row = connections.find(transaction, caller.project_id, name, for_update=True)
         if row is None or not connections.remove(transaction, row.id):
             raise ConnectionNotFound(name)
         _record(registry, transaction, caller, "delete", row.name)
@@ -115,7 +129,14 @@ def delete_connection(registry: Registry, caller: Caller, name: str) -> Connecti
     return _opened(registry, row)
 
 
+def _demand_possible(name: str) -> None:
+    """What is no name cannot be found, and a NUL must not reach a database that does not take one."""
+    if name_fault(name) is not None:
+        raise ConnectionNotFound(name)
+
+
 def _find(registry: Registry, caller: Caller, name: str) -> ConnectionRow:
+    _demand_possible(name)
     row = registry.database.read(lambda transaction: connections.find(transaction, caller.project_id, name))
     if row is None:
         raise ConnectionNotFound(name)
@@ -123,7 +144,7 @@ def _find(registry: Registry, caller: Caller, name: str) -> ConnectionRow:
 
 
 def _opened(registry: Registry, row: ConnectionRow) -> Connection:
-    """What cannot be opened any more is without fields here: it must still be possible to replace or delete it."""
+    """What cannot be opened is without fields here: the others are listed, and it can still be replaced or deleted."""
     try:
         return from_row(registry.sealer, row)
     except SealBroken:

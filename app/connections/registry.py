@@ -1,9 +1,10 @@
 """What the use cases of this room work with, put together once per process."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Self
 
+from app.connections.check_limit import CheckLimit
 from app.connections.live import Live
 from app.connections.sealing import Sealer
 from app.connections.smtp_configurations import read_smtp_configurations
@@ -22,6 +23,7 @@ class Registry:
     sealer: Sealer
     live: Live
     clock: Clock
+    check_limit: CheckLimit = field(default_factory=CheckLimit)
 
     @classmethod
     def open(

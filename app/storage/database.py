@@ -143,6 +143,8 @@ class Database:
     def _engine(self, *, pool_size: int) -> Engine:
         engine = create_engine(
             self.url,
+            # Its errors are logged, and parameters hold addresses and what is encrypted.
+            hide_parameters=True,
             poolclass=QueuePool,
             pool_size=pool_size,
             max_overflow=0,

@@ -68,6 +68,16 @@ def _record_unavailable(error: errors.RecordUnavailable) -> Response:
     return refusal(503, "temporarily_unavailable", description, headers={"Retry-After": str(RECORD_RETRY_AFTER_S)})
 
 
+def _unreadable(error: errors.ConnectionUnreadable) -> Response:
+    log.error("a connection cannot be decrypted", connection=error.name)
+    return refusal(503, "temporarily_unavailable", str(error), headers={"Retry-After": str(RECORD_RETRY_AFTER_S)})
+
+
+def _overloaded(error: errors.Overloaded) -> Response:
+    retry_after = str(error.retry_after_s)
+    return refusal(503, "temporarily_unavailable", str(error), headers={"Retry-After": retry_after})
+
+
 def _blocked(_: ClientBlocked) -> Response:
     return refusal(403, "forbidden", "Your IP address has been blocked due to suspicious activity.")
 
@@ -100,6 +110,8 @@ HANDLERS: dict[type[Exception], Any] = {
     errors.ClientRejected: _client_rejected,
     errors.PermissionMissing: _permission_missing,
     errors.RecordUnavailable: _record_unavailable,
+    errors.ConnectionUnreadable: _unreadable,
+    errors.Overloaded: _overloaded,
     ClientBlocked: _blocked,
     ClientThrottled: _throttled,
     HTTPException: _http,

@@ -59,6 +59,8 @@ class StrictBoolean(fields.Boolean):
 class ArgumentsParser(FlaskParser):
     """The parser of every blueprint; raises RequestInvalid, and 415 for a body that is not JSON."""
 
+    DEFAULT_VALIDATION_STATUS = 400
+
     def parse(self, *arguments: Any, **options: Any) -> Any:
         """As webargs does it, together with what a `QueryParser` found wrong before."""
         query_errors = g.pop("query_errors", {})

@@ -12,7 +12,7 @@ from app.connections.registry import Registry
 from app.connections.rotation import rotate, unreadable_connections
 from app.connections.rows import from_row, place_of, to_row
 from app.connections.sealing import SealBroken, Sealer
-from app.errors import SettingsInvalid
+from app.errors import ConnectionUnreadable, SettingsInvalid
 from app.model.access import Caller
 from app.storage import audit, connections
 from tests.connections.conftest import SECRET_KEYS, OpenRegistry, email_body, make_caller
@@ -109,7 +109,7 @@ def test_two_rows_that_were_swapped_in_the_database_are_noticed(registry: Regist
     one, two = registry.database.read(connections.every)
     registry.database.write(lambda connection: connections.reseal(connection, one.id, old=one.sealed, new=two.sealed))
     assert unreadable_connections(registry.database, registry.sealer) == ["MyProject/one"]
-    with pytest.raises(SealBroken):
+    with pytest.raises(ConnectionUnreadable):
         manage.get_connection(registry, caller, "one")
     assert manage.get_connection(registry, caller, "two").fields["password"] == "app-password"
 
