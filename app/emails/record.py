@@ -68,7 +68,8 @@ def hand_over(office: Office, email: Email) -> None:
             connection, email, lease_until_ms=now_ms + _LEASE_MS
         )
 
-    if not office.database.write(work):
+    # Of a queued email the row outlives a power failure, so this mark must, too, or it would be sent a second time.
+    if not office.database.write(work, outlives_power=email.is_queued):
         raise RecordUnavailable("The request took too long and was given up; nothing was sent.")
 
 
@@ -195,7 +196,8 @@ def _write_row(office: Office, email: Email, *, key: IdempotencyKey | None, queu
                 raise KeyTaken
         return True
 
-    result = office.database.write(work)
+    # What is answered with 202 is a promise, and so is the answer to a repeated request.
+    result = office.database.write(work, outlives_power=queued is not None or key is not None)
     if isinstance(result, KeyTaken):
         raise result
     if isinstance(result, Refusal):

@@ -39,6 +39,7 @@ _TRANSACTION_CONFLICTS = ("40001", "40P01")
 @dataclass(slots=True)
 class _Job(Generic[Result]):
     work: Callable[[Connection], Result]
+    outlives_power: bool
     result: Result | None = None
     error: BaseException | None = None
     is_done: bool = False
@@ -55,21 +56,23 @@ class Database:
         self._readers = self._engine(pool_size=8)
         self._writer = self._engine(pool_size=1)
         if self.is_sqlite:
-            # Taking the write lock at BEGIN makes a second process wait for it; a transaction that reads first and
-            # writes later would fail at once instead (SQLITE_BUSY_SNAPSHOT).
-            event.listen(self._writer, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+            event.listen(self._writer, "begin", self._begin_on_sqlite)
         self._pending: deque[_Job[Any]] = deque()
         self._committing = threading.Lock()
+        self._outlives_power = False
         self._glance: sqlite3.Connection | None = None
         self._glancing = threading.Lock()
 
-    def write(self, work: Callable[[Connection], Result]) -> Result:
+    def write(self, work: Callable[[Connection], Result], *, outlives_power: bool = False) -> Result:
         """Run `work` in a transaction and return its result once that is committed.
+
+        What is committed outlives the process, however it ends. With `outlives_power` it outlives a power failure, too:
+        SQLite waits for the disk then; PostgreSQL always does.
 
         `work` may run twice (a batch in which one job fails is run again job by job), so it must do nothing but talk
         to the connection. Raises RecordUnavailable when the database does not take it, and what `work` raises.
         """
-        job = _Job(work)
+        job = _Job(work, outlives_power)
         self._pending.append(job)
         with self._committing:
             # Whoever gets the lock first commits for everyone who queued behind it.
@@ -127,6 +130,7 @@ class Database:
 
     def _commit(self, jobs: list[_Job[Any]]) -> bool:
         """Run the jobs in one transaction. False when one of several broke it and each deserves a try of its own."""
+        self._outlives_power = any(job.outlives_power for job in jobs)
         try:
             with self._writer.begin() as connection:
                 for job in jobs:
@@ -139,6 +143,12 @@ class Database:
         for job in jobs:
             job.is_done = True
         return True
+
+    def _begin_on_sqlite(self, connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA synchronous=FULL" if self._outlives_power else "PRAGMA synchronous=NORMAL")
+        # Taking the write lock at BEGIN makes a second process wait for it; a transaction that reads first and writes
+        # later would fail at once instead (SQLITE_BUSY_SNAPSHOT).
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def _engine(self, *, pool_size: int) -> Engine:
         engine = create_engine(
@@ -180,7 +190,6 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     # Transactions are begun by us (BEGIN IMMEDIATE) or not at all (single reads), never by the driver.
     connection.isolation_level = None
     connection.execute("PRAGMA journal_mode=WAL")
-    # What is committed outlives the process, however it ends. A power failure can take the last commits with it;
-    # waiting for the disk on each of them would cost more than all the rest of a request.
+    # Waiting for the disk on every commit would cost more than all the rest of a request; see `write`.
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")

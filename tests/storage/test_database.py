@@ -129,3 +129,14 @@ def test_a_locked_database_is_reported_not_waited_for_by_every_job(
     database.write(lambda connection: _put(connection, "name"))
     assert _count(database) == 1
     database.close()
+
+
+def test_a_promise_waits_for_the_disk_and_an_ordinary_write_does_not(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'letterbox.db'}")
+
+    def level(connection: Connection) -> int:
+        return int(connection.execute(text("PRAGMA synchronous")).scalar_one())
+
+    normal, full = 1, 2
+    assert [database.write(level, outlives_power=promise) for promise in (False, True, False)] == [normal, full, normal]
+    database.close()
