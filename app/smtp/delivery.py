@@ -13,11 +13,13 @@ from app.model.clock import Clock, utc_now
 from app.model.message import Message
 from app.model.outcome import Attempt, Delivery, Outcome, Stage
 from app.model.smtp import SMTPConfiguration
+from app.smtp.circuit import Leave
 from app.smtp.content import Content
 from app.smtp.failure import SessionFailed
+from app.smtp.loan import Loan
 from app.smtp.outcome import Verdict, judge_failure
-from app.smtp.pool import SessionPool
-from app.smtp.pools import Pools
+from app.smtp.pool import AllInUse
+from app.smtp.pools import Pools, Route
 from app.smtp.reply import CLOSING
 from app.smtp.session import SMTPSession
 from app.smtp.transaction import Transaction
@@ -43,6 +45,7 @@ class Deliverer:
     ) -> Delivery:
         """Tries the group in its order until a server took the message or ruled out every other try.
 
+        A configuration that kept failing is passed over for a while; when all of them did, the first is tried.
         The group has at least one configuration; those without a test account are passed over when `is_test`. There is
         at least one recipient. Of several, those whom a server refuses do not keep the message from the others;
         `catch_all` stands in for a single one that was refused.
@@ -60,26 +63,30 @@ class Deliverer:
             deadline=deadline,
             on_hand_over=on_hand_over,
         )
-        candidates = [
-            (configuration, account)
+        routes = [
+            self._pools.route(configuration, account)
             for configuration in group
             if (account := configuration.account_for(is_test=is_test)) is not None
         ]
-        if not candidates:
+        if routes:
+            errand.run(routes)
+        else:
             errand.note(group[0], Verdict(Outcome.SERVER_AT_FAULT, Stage.AUTH, detail="no test account is configured"))
-        for configuration, account in candidates:
-            if monotonic() >= deadline:
-                if not errand.attempts:
-                    errand.note(configuration, _OUT_OF_TIME)
-                break
-            is_last = configuration is candidates[-1][0]
-            errand.visit(configuration, self._pools.pool(configuration, account), is_last=is_last)
-            if errand.attempts[-1].outcome is not Outcome.SERVER_AT_FAULT:
-                break
         return Delivery(tuple(errand.attempts))
 
+    def is_usable(self, configuration: SMTPConfiguration, *, is_test: bool = False) -> bool:
+        """Whether a message would be tried there: it has an account, and did not keep failing until a moment ago.
+
+        Said from memory, without asking the server; one that nobody has used yet is usable.
+        """
+        account = configuration.account_for(is_test=is_test)
+        return account is not None and not self._pools.is_open(configuration, account)
+
     def forget(self, configurations: Iterable[SMTPConfiguration]) -> None:
-        """Ends the sessions of configurations that are no longer in use, in the background; mail under way finishes."""
+        """Ends the sessions of configurations that are no longer in use, in the background; mail under way finishes.
+
+        What they were known for is forgotten with them.
+        """
         self._pools.forget(configurations)
 
     def close(self) -> None:
@@ -109,44 +116,85 @@ class _Errand:
         self._deadline = deadline
         self._record_hand_over = on_hand_over
 
-    def visit(self, configuration: SMTPConfiguration, pool: SessionPool, *, is_last: bool) -> None:
+    def run(self, routes: Sequence[Route]) -> None:
+        """Attempts until one of them decides, in the order of the routes; at least one is noted."""
+        for position, route in enumerate(routes):
+            if self._is_out_of_time:
+                break
+            leave = route.circuit.admit()
+            if leave is None:
+                continue
+            is_last = all(later.circuit.is_open for later in routes[position + 1 :])
+            self._visit(route, leave, is_last=is_last)
+            if self.attempts[-1].outcome is not Outcome.SERVER_AT_FAULT:
+                return
+        if not self.attempts and not self._is_out_of_time:
+            self._visit(routes[0], routes[0].circuit.leave, is_last=True)
+        if not self.attempts:
+            self.note(routes[0].configuration, _OUT_OF_TIME)
+
+    def _visit(self, route: Route, leave: Leave, *, is_last: bool) -> None:
         """One attempt at a configuration, and another one for the catch-all recipient if it comes to that.
 
         A recipient that was refused once is not tried again at the next configuration.
         """
         # With another configuration to turn to, a line of waiting callers is left as early as a dead server is.
-        loan = _Loan(pool, deadline=self._deadline, patience_s=None if is_last else configuration.timeout_s)
+        loan = Loan(
+            route.pool,
+            deadline=self._deadline,
+            patience_s=None if is_last else route.configuration.timeout_s,
+            is_hopeless=lambda: not is_last and route.circuit.has_opened_since(leave),
+        )
         try:
             while True:
-                self._attempt(configuration, loan)
+                self._attempt(route, leave, loan)
                 is_refused = self.attempts[-1].outcome is Outcome.RECIPIENT_REFUSED
-                if not is_refused or self._spare is None or monotonic() >= self._deadline:
+                if not is_refused or self._spare is None or self._is_out_of_time:
                     return
                 self._recipients, self._spare = (self._spare,), None
         finally:
             loan.give_back()
+            route.circuit.give_back(leave)
 
-    def _attempt(self, configuration: SMTPConfiguration, loan: "_Loan") -> None:
+    def _attempt(self, route: Route, leave: Leave, loan: Loan) -> None:
         started_at, began = self._clock(), monotonic()
         refused: tuple[str, ...] = ()
+        is_news, is_in_doubt = True, route.circuit.is_open
         try:
             session = loan.session()
             is_reused = session.is_reused
-            verdict, refused = self._converse(session)
+            verdict, refused = self._converse(session, is_in_doubt=is_in_doubt)
             if is_reused and _is_stale(session, verdict):
                 refused = ()
-                verdict, refused = self._converse(loan.replacement())
+                session = loan.replacement()
+                verdict, refused = self._converse(session, is_in_doubt=is_in_doubt)
+            # Ruled out by what the server had announced; it was not asked.
+            is_news = verdict.code is not None or not session.is_reusable
         except SessionFailed as failure:
             verdict = judge_failure(failure)
-        self.note(configuration, verdict, refused=refused, started_at=started_at, duration_s=monotonic() - began)
+            is_news = not isinstance(failure, AllInUse)
+        if is_news and not self._is_cut_short(verdict):
+            route.remember(verdict, leave=leave)
+        self.note(route.configuration, verdict, refused=refused, started_at=started_at, duration_s=monotonic() - began)
 
-    def _converse(self, session: SMTPSession) -> tuple[Verdict, tuple[str, ...]]:
+    @property
+    def _is_out_of_time(self) -> bool:
+        return monotonic() >= self._deadline
+
+    def _is_cut_short(self, verdict: Verdict) -> bool:
+        """Whether the server had only the time that others had left over, and did not make it."""
+        is_silent = verdict.code is None and verdict.outcome is Outcome.SERVER_AT_FAULT
+        return is_silent and bool(self.attempts) and self._is_out_of_time
+
+    def _converse(self, session: SMTPSession, *, is_in_doubt: bool) -> tuple[Verdict, tuple[str, ...]]:
         transaction = Transaction(
             session,
             recipients=self._recipients,
             message=self._message,
             content=self._content,
             on_hand_over=self._on_hand_over,
+            # Of a server in doubt silence is to be expected, and behind the message it would be an uncertain end.
+            is_envelope_first=is_in_doubt,
         )
         return transaction.run(), transaction.refused
 
@@ -180,35 +228,6 @@ class _Errand:
                 detail=verdict.detail,
             )
         )
-
-
-class _Loan:
-    """The one session that a visit holds: kept from the refused recipient to the catch-all, given back at its end."""
-
-    def __init__(self, pool: SessionPool, *, deadline: float, patience_s: float | None) -> None:
-        self._pool = pool
-        self._deadline = deadline
-        self._patience_s = patience_s
-        self._session: SMTPSession | None = None
-
-    def session(self) -> SMTPSession:
-        """The session in hand while it is of use, else one from the pool. Raises SessionFailed."""
-        if self._session is not None and self._session.is_reusable:
-            return self._session
-        self.give_back()
-        self._session = self._pool.acquire(self._deadline, patience_s=self._patience_s)
-        return self._session
-
-    def replacement(self) -> SMTPSession:
-        """A fresh session instead of one that the server had given up. Raises SessionFailed."""
-        self.give_back()
-        self._session = self._pool.acquire(self._deadline, patience_s=self._patience_s, fresh=True)
-        return self._session
-
-    def give_back(self) -> None:
-        session, self._session = self._session, None
-        if session is not None:
-            self._pool.release(session)
 
 
 _OUT_OF_TIME = Verdict(

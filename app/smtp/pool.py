@@ -1,4 +1,4 @@
-"""Signed-in sessions of one account at one server, kept for the next message. Used by `delivery` through `Pools`.
+"""Signed-in sessions of one account at one server, kept for the next message. Used by `pools` and `loan`.
 
 A session is lent to one thread at a time. The last one returned is lent first, so that a burst's extra sessions grow
 old and are closed. Nobody holds the lock while talking to a server.
@@ -27,6 +27,10 @@ TRUSTED_S = 1.0
 """A session that spoke so recently is used after a glance at the kernel's connection state only."""
 
 
+class AllInUse(SessionFailed):
+    """Nobody asked the server: the line for its sessions was left."""
+
+
 class SessionPool:
     """At most `configuration.max_connections` sessions; whoever finds all of them lent waits in line."""
 
@@ -48,15 +52,23 @@ class SessionPool:
         self._slots_taken = 0
         self._is_closed = False
 
-    def acquire(self, deadline: float, *, patience_s: float | None = None, fresh: bool = False) -> SMTPSession:
-        """A session for one thread, to be given to `release`. Raises SessionFailed.
+    def acquire(
+        self,
+        deadline: float,
+        *,
+        patience_s: float | None = None,
+        is_hopeless: Callable[[], bool] = lambda: False,
+        fresh: bool = False,
+    ) -> SMTPSession:
+        """A session for one thread, to be given to `release`. Raises SessionFailed, of which AllInUse.
 
-        `deadline` limits the opening and every later phase, `patience_s` the wait in line. `fresh` opens a new session
-        and gives up the idle ones: it is asked for when one of them proved to be dead.
+        `deadline` limits the opening and every later phase, `patience_s` the wait in line; `is_hopeless` is asked
+        behind that wait, when a new session would have to be opened. `fresh` opens a new session and gives up the
+        idle ones: it is asked for when one of them proved to be dead.
         """
         if fresh:
             self.give_up_idle()
-        session = self._take_or_wait(deadline, patience_s)
+        session = self._take_or_wait(deadline, patience_s, is_hopeless)
         if session is not None:
             idle_s = monotonic() - session.last_used_at
             if session.is_alive(thoroughly=idle_s > TRUSTED_S):
@@ -95,7 +107,9 @@ class SessionPool:
             self._is_closed = True
         self.give_up_idle()
 
-    def _take_or_wait(self, deadline: float, patience_s: float | None) -> SMTPSession | None:
+    def _take_or_wait(
+        self, deadline: float, patience_s: float | None, is_hopeless: Callable[[], bool]
+    ) -> SMTPSession | None:
         """An idle session, or None with the right to open one."""
         with self._lock:
             if self._idle:
@@ -108,15 +122,19 @@ class SessionPool:
         wait_s = deadline - monotonic()
         if patience_s is not None:
             wait_s = min(wait_s, patience_s)
+        detail = f"all {self._configuration.max_connections} sessions were in use"
         try:
-            return line.get(timeout=max(0.0, wait_s))
+            session = line.get(timeout=max(0.0, wait_s))
         except Empty:
             with self._lock, suppress(ValueError):
                 self._waiting.remove(line)
-                detail = f"all {self._configuration.max_connections} sessions were in use"
-                raise SessionFailed(Stage.CONNECT, detail=detail) from None
+                raise AllInUse(Stage.CONNECT, detail=detail) from None
             # It was handed over in the very moment of giving up.
-            return line.get_nowait()
+            session = line.get_nowait()
+        if session is None and is_hopeless():
+            self._free_slot()
+            raise AllInUse(Stage.CONNECT, detail=f"{detail}, and the server did not answer them")
+        return session
 
     def _open(self, deadline: float) -> SMTPSession:
         session = SMTPSession(self._configuration, self._account, resolver=self._resolver, limit=deadline)

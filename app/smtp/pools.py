@@ -1,58 +1,91 @@
-"""All pools of a process, and the thread that says goodbye to servers so that no caller has to. Used by `delivery`."""
+"""The ways to all servers of a process, and the thread that says goodbye to them so that no caller has to.
+
+Used by `delivery`.
+"""
 
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 from time import monotonic
 
+import structlog
+
 from app.model.smtp import Account, SMTPConfiguration
+from app.smtp.circuit import Circuit, Leave, is_down
 from app.smtp.farewell import FAREWELL_S, say_goodbye
+from app.smtp.outcome import Verdict
 from app.smtp.pool import IDLE_LIMIT_S, SessionPool
 from app.smtp.resolver import Resolver
 from app.smtp.session import SMTPSession
+
+log = structlog.get_logger(__name__)
 
 SWEEP_S = 5.0
 """How often idle sessions are looked through; none is kept longer than the idle limit and this."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Route:
+    """The way to a server for one account: its sessions, and whether it is worth a try."""
+
+    configuration: SMTPConfiguration
+    pool: SessionPool
+    circuit: Circuit = field(default_factory=Circuit)
+
+    def remember(self, verdict: Verdict, *, leave: Leave) -> None:
+        """What an attempt with that leave says about the next ones here."""
+        index, host = self.configuration.index, self.configuration.host
+        if not is_down(verdict):
+            if self.circuit.note_success():
+                log.info("SMTP configuration works again", smtp_id=index, host=host)
+        elif self.circuit.note_failure(leave):
+            cause = f"{verdict.stage}: {verdict.detail}"
+            log.warning("SMTP configuration keeps failing, passed over for now", smtp_id=index, host=host, cause=cause)
+
+
 class Pools:
-    """One `SessionPool` per SMTP configuration and account, made when first asked for."""
+    """One `Route` per SMTP configuration and account, made when first asked for."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pools: dict[tuple[SMTPConfiguration, Account], SessionPool] = {}
+        self._routes: dict[tuple[SMTPConfiguration, Account], Route] = {}
         self._resolver = Resolver()
         self._retired: SimpleQueue[SMTPSession | None] = SimpleQueue()
         self._caretaker: threading.Thread | None = None
 
-    def pool(self, configuration: SMTPConfiguration, account: Account) -> SessionPool:
+    def route(self, configuration: SMTPConfiguration, account: Account) -> Route:
         key = (configuration, account)
-        pool = self._pools.get(key)
-        if pool is None:
+        route = self._routes.get(key)
+        if route is None:
             with self._lock:
-                pool = self._pools.get(key)
-                if pool is None:
-                    pool = self._pools[key] = SessionPool(
-                        configuration, account, resolver=self._resolver, retire=self._retire
-                    )
+                route = self._routes.get(key)
+                if route is None:
+                    pool = SessionPool(configuration, account, resolver=self._resolver, retire=self._retire)
+                    route = self._routes[key] = Route(configuration, pool)
                 self._start_caretaker()
-        return pool
+        return route
+
+    def is_open(self, configuration: SMTPConfiguration, account: Account) -> bool:
+        """Whether the way there is known to lead nowhere just now."""
+        route = self._routes.get((configuration, account))
+        return route is not None and route.circuit.is_open
 
     def forget(self, configurations: Iterable[SMTPConfiguration]) -> None:
-        """Gives up their pools without waiting: idle sessions end in the background, lent ones when they come back."""
+        """Gives them up without waiting: idle sessions end in the background, lent ones when they come back."""
         gone = frozenset(configurations)
         with self._lock:
-            pools = [self._pools.pop(key) for key in list(self._pools) if key[0] in gone]
-        for pool in pools:
-            pool.close()
+            routes = [self._routes.pop(key) for key in list(self._routes) if key[0] in gone]
+        for route in routes:
+            route.pool.close()
 
     def close(self) -> None:
         """Says goodbye on every idle session, for about a second at most."""
         with self._lock:
-            pools, self._pools = list(self._pools.values()), {}
-        for pool in pools:
-            pool.close()
+            routes, self._routes = list(self._routes.values()), {}
+        for route in routes:
+            route.pool.close()
         with self._lock:
             caretaker, self._caretaker = self._caretaker, None
             if caretaker is not None:
@@ -88,6 +121,6 @@ class Pools:
 
     def _sweep(self) -> None:
         with self._lock:
-            pools = list(self._pools.values())
-        for pool in pools:
-            pool.give_up_idle(unused_since=monotonic() - IDLE_LIMIT_S)
+            routes = list(self._routes.values())
+        for route in routes:
+            route.pool.give_up_idle(unused_since=monotonic() - IDLE_LIMIT_S)

@@ -50,7 +50,7 @@ def test_whoever_waits_in_line_is_still_served(deliverer: Deliverer, send: Send)
         first = threads.submit(send, configuration, on_hand_over=wait)
         server.wait_until(lambda: any("S: 354" in line for lines in server.transcripts for line in lines))
         second = threads.submit(send, configuration)
-        pool = deliverer._pools.pool(configuration, configuration.account)
+        pool = deliverer._pools.route(configuration, configuration.account).pool
         server.wait_until(lambda: bool(pool._waiting))
         deliverer.forget([configuration])
         forgotten.set()
