@@ -151,3 +151,28 @@ def test_a_port_that_is_taken_is_said_in_a_line(tmp_path: Path) -> None:
     assert result.returncode == 78
     assert f"cannot listen on 127.0.0.1:{port}" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_sigterm_finishes_what_is_being_sent_and_leaves_the_rest_for_the_next_start(tmp_path: Path) -> None:
+    with SMTPServer(delay_s=0.05) as server:
+        with running(tmp_path, server, QUEUE_WORKERS="2") as service:
+            answers = [
+                service.ask("POST", "/api/v1/emails", valid_request(), {"Prefer": "respond-async"}) for _ in range(30)
+            ]
+            assert {status for status, _, _ in answers} == {202}
+            began = time.monotonic()
+            service.process.terminate()
+            assert service.process.wait(timeout=30) == 0
+            assert time.monotonic() - began < 10
+        before = len(server.messages)
+        assert 0 < before < 30
+        with running(tmp_path, server) as service:
+            paths = [headers["location"] for _, headers, _ in answers]
+            patience = time.monotonic() + 20
+            while time.monotonic() < patience:
+                records = [json.loads(service.ask("GET", path)[2]) for path in paths]
+                if all(record["status"] == "Sent" for record in records):
+                    break
+                time.sleep(0.1)
+        assert {record["status"] for record in records} == {"Sent"}
+        assert len(server.messages) == 30
