@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from app.errors import Overloaded
 
+CROWDED = "Too many messages are waiting for this SMTP configuration."
 SPARE_THREADS = 16
 """Threads that callers of one configuration cannot take: half for other configurations, half for everything else."""
 
@@ -21,12 +22,16 @@ class Turnstile:
         self._inside: Counter[int] = Counter()
         self._lock = threading.Lock()
 
+    def is_full(self, smtp_id: int) -> bool:
+        """Whether `passing` would most likely refuse just now; for whoever can say so before doing any work."""
+        return self._inside[smtp_id] >= self._limit
+
     @contextmanager
     def passing(self, smtp_id: int) -> Iterator[None]:
         """Inside, one more caller waits for this configuration. Raises Overloaded."""
         with self._lock:
             if self._inside[smtp_id] >= self._limit or self._inside.total() >= self._limit_of_all:
-                raise Overloaded("Too many messages are waiting for this SMTP configuration.")
+                raise Overloaded(CROWDED)
             self._inside[smtp_id] += 1
         try:
             yield

@@ -4,14 +4,19 @@ from flask import Flask, g, request
 from werkzeug.exceptions import NotAcceptable, NotFound
 
 from app.emails.office import Office
+from app.emails.turnstile import CROWDED
+from app.errors import Overloaded
 from app.guards.admission import Admission, Verdict
 from app.guards.client_address import client_key
 from app.model.access import Caller
 from app.web.authentication import demand_access, identify
+from app.web.preferences import wants_async
 from app.web.surfaces import Surface, surface
 from app.web.versions import APICall, api_call
 
 THROTTLE_RETRY_AFTER_S = 60
+SENDING = "emails.create_email"
+"""The endpoint whose callers wait for SMTP servers."""
 
 
 class ClientBlocked(Exception):
@@ -56,6 +61,7 @@ def register(app: Flask, office: Office) -> None:
             _check_version(call)
         demand_access()
         _check_accept()
+        _refuse_a_crowd(office)
 
 
 def _admit(office: Office, who: Caller | None) -> Admission:
@@ -69,6 +75,17 @@ def _admit(office: Office, who: Caller | None) -> Admission:
             office.settings.guards.trusted_proxies,
         )
     )
+
+
+def _refuse_a_crowd(office: Office) -> None:
+    """Say that too many wait for the first SMTP configuration before the body is read, which would cost the most of it.
+
+    A request that names another configuration, a key that may have an answer, or a queue is judged where it is known.
+    """
+    if request.endpoint != SENDING or request.query_string or "Idempotency-Key" in request.headers or wants_async():
+        return
+    if office.turnstile.is_full(office.settings.smtp_configurations[0].index):
+        raise Overloaded(CROWDED)
 
 
 def _check_version(call: APICall) -> None:
