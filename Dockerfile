@@ -1,5 +1,5 @@
-# The image of the service: `docker build -t letterbox .`, or as a whole with Redis, PostgreSQL and a mail server:
-# `docker compose up`. What it needs at run time is configured by the variables of .env.example.
+# The image of the service: `docker build -t letterbox .`, or as a whole with workers, RabbitMQ, Redis, PostgreSQL and
+# a mail server: `docker compose up`. What it needs at run time is configured by the variables of .env.example.
 
 FROM python:3.13.7-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -9,7 +9,7 @@ COPY pyproject.toml requirements.lock README.md LICENSE ./
 # An empty package is enough to install what the service depends on, so that a change of its code does not repeat this.
 RUN mkdir app && touch app/__init__.py
 # Editable, because the service finds templates/ and var/ beside app/.
-RUN /opt/venv/bin/pip install --no-cache-dir -c requirements.lock -e '.[redis,postgresql]'
+RUN /opt/venv/bin/pip install --no-cache-dir -c requirements.lock -e '.[redis,postgresql,celery]'
 
 FROM python:3.13.7-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /srv/letterbox --shell /usr/sbin/nologin letterbox
@@ -25,5 +25,5 @@ USER letterbox
 VOLUME /srv/letterbox/var
 EXPOSE 8000
 # By http.client, because urllib would ask a proxy of the environment.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-c", "import http.client, os, sys; connection = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8000), timeout=3); connection.request('GET', '/test'); sys.exit(connection.getresponse().status != 200)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 CMD ["python", "-c", "import http.client, os, sys; connection = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8000), timeout=3); connection.request('GET', '/health/live'); sys.exit(connection.getresponse().status != 200)"]
 CMD ["letterbox", "serve"]

@@ -4,12 +4,12 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint requirements.lock
 
-.PHONY: run test lint format bench lock clean install
+.PHONY: run test lint format bench bench-quick lock clean install
 
 run: $(VENV)/.run ## install what is missing, then serve
 	$(BIN)/letterbox serve
 
-test: $(VENV)/.dev ## every test; what needs PostgreSQL or Redis skips where they are absent
+test: $(VENV)/.dev ## every test; what needs PostgreSQL, Redis or RabbitMQ skips where they are absent
 	$(BIN)/python -m pytest -n auto
 
 lint: $(VENV)/.dev ## format, lint, types, and the direction of imports
@@ -22,14 +22,17 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.dev ## emails per second, latency and CPU per email against a local SMTP sink
+bench: $(VENV)/.dev ## the service beside its peers: emails per second, latency, CPU and memory; ten minutes
 	$(BIN)/python -m bench
+
+bench-quick: $(VENV)/.dev ## the service beside fastify, in two minutes
+	$(BIN)/python -m bench --quick
 
 install: $(VENV)/.run
 
 lock: ## take the newest versions of everything
 	rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
-	$(VENV)/lock/bin/python -m pip --quiet install --editable '.[dev,postgresql,redis]'
+	$(VENV)/lock/bin/python -m pip --quiet install --editable '.[dev,postgresql,redis,celery]'
 	(head -2 requirements.lock; $(VENV)/lock/bin/python -m pip freeze --exclude-editable) > $(VENV)/requirements.lock
 	mv $(VENV)/requirements.lock requirements.lock && rm -rf $(VENV)/lock
 
@@ -44,5 +47,5 @@ $(VENV)/.run: pyproject.toml requirements.lock
 
 $(VENV)/.dev: $(VENV)/.run
 	@echo "Installing the tools for development into $(VENV), once ..."
-	$(PIP) --editable '.[dev,postgresql,redis]'
+	$(PIP) --editable '.[dev,postgresql,redis,celery]'
 	touch $@

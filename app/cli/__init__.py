@@ -3,6 +3,7 @@
 import click
 
 from app.cli.audit import audit
+from app.cli.beat import beat
 from app.cli.blocks import blocks
 from app.cli.check_smtp import check_smtp
 from app.cli.clients import clients
@@ -12,9 +13,12 @@ from app.cli.secrets import secrets
 from app.cli.send import send
 from app.cli.serve import serve
 from app.cli.tokens import tokens
+from app.cli.worker import worker
 
 COMMANDS: tuple[click.Command, ...] = (
     serve,
+    worker,
+    beat,
     check_smtp,
     send,
     projects,

@@ -1,16 +1,18 @@
 """`letterbox serve`: brings the database up to date and serves. What `make run` calls."""
 
 import multiprocessing
+import resource
 import socket
 import threading
 from functools import partial
 from multiprocessing.synchronize import Lock as SharedLock
 from multiprocessing.util import Finalize
+from typing import TYPE_CHECKING
 
 import click
 import structlog
 from flask import Flask
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server import Server
 
@@ -27,7 +29,13 @@ from app.settings import Settings
 from app.storage.database import Database
 from app.storage.schema import migrate
 
+if TYPE_CHECKING:
+    from app.emails.ringing import Ringer
+
 log = structlog.get_logger(__name__)
+
+_MOST_CONNECTIONS = 4096
+"""Of each process, also those that ask for nothing at the moment."""
 
 _SERVER_LOGGING = {
     "version": 1,
@@ -53,7 +61,10 @@ def serve() -> None:
         workers=settings.web_processes,
         # Callers who wait for SMTP servers never take all threads: the others answer, if only that there is too much.
         blocking_threads=settings.web_threads + SPARE_THREADS,
-        backpressure=(settings.web_threads + SPARE_THREADS) * 2,
+        # It counts connections: those that are only kept open must not keep the next caller out.
+        backpressure=_most_connections(),
+        # Decided beforehand, because while the server waits to see which it is, it waits without an end.
+        http=HTTPModes.http1,
         websockets=False,
         workers_kill_timeout=30,
         # A process that dies takes its own requests with it, not the service.
@@ -66,6 +77,12 @@ def serve() -> None:
     server.on_startup(lambda: _announce(settings))
     loader = partial(load_application, is_check_taken=multiprocessing.Lock())
     server.serve(target_loader=loader, wrap_loader=False)
+
+
+def _most_connections() -> int:
+    """At most half of the files that a process may have open; the others are for SMTP servers and the database."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(_MOST_CONNECTIONS, files // 2)
 
 
 def _check_port(settings: Settings) -> None:
@@ -93,7 +110,7 @@ def load_application(*, is_check_taken: SharedLock) -> Flask:
             target=log_checks, args=(settings.smtp_configurations,), name="smtp-check", daemon=True
         ).start()
 
-    workers = Workers(office, threads=settings.queue_workers)
+    workers = _workers(office)
     workers.start()
 
     def close() -> None:
@@ -104,6 +121,21 @@ def load_application(*, is_check_taken: SharedLock) -> Flask:
     # The server ends its processes without running atexit; this is what multiprocessing runs instead.
     Finalize(None, close, exitpriority=10)
     return app
+
+
+def _workers(office: Office) -> "Workers | Ringer":
+    """Those who deliver what is queued, or who rings for them where they are processes of their own."""
+    settings = office.settings
+    if settings.celery_broker_url is None:
+        return Workers(office, threads=settings.queue_workers)
+    # Celery is an extra: without a broker nothing of it is needed.
+    from app.emails.broker import Broker, build_celery, queue_name
+    from app.emails.ringing import Ringer
+
+    celery = build_celery(settings.celery_broker_url, queue=queue_name(office.database))
+    ringer = Ringer(Broker(celery, metrics=office.metrics))
+    office.bell.listen(ringer.ring)
+    return ringer
 
 
 def _announce(settings: Settings) -> None:

@@ -24,6 +24,9 @@ class Metrics:
         self.record_errors = Counter(
             "letterbox_record_errors", "Writes that the database did not take", registry=self.registry
         )
+        self.broker_errors = Counter(
+            "letterbox_broker_errors", "Times that the broker did not take a ring for workers", registry=self.registry
+        )
 
     def exposition(self) -> bytes:
         """The text that a scraper reads."""
