@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask_smorest import Blueprint
 from flask_smorest.arguments import ArgumentsMixin
 from marshmallow import Schema, fields
 
 from app.web.arguments import ArgumentsParser, QueryParser
-from app.web.openapi import ProblemSchema
+from app.web.openapi import DocumentedBlueprint, ProblemSchema
 
 View = TypeVar("View", bound=Callable[..., Any])
 _PROBLEM = "application/problem+json"
@@ -39,7 +38,7 @@ class _QueryArguments(ArgumentsMixin):  # type: ignore[misc]
     ARGUMENTS_PARSER = QueryParser()
 
 
-class APIBlueprint(Blueprint):  # type: ignore[misc]
+class APIBlueprint(DocumentedBlueprint):
     """A flask-smorest blueprint that reads requests strictly."""
 
     ARGUMENTS_PARSER = ArgumentsParser()

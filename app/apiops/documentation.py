@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from flask_smorest import Blueprint
 from marshmallow import Schema, fields
+
+from app.web.openapi import DocumentedBlueprint
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -75,7 +76,7 @@ class TokenSchema(Schema):
 _REFUSAL = RefusalSchema()
 
 
-class APIOpsBlueprint(Blueprint):  # type: ignore[misc]
+class APIOpsBlueprint(DocumentedBlueprint):
     """A flask-smorest blueprint whose refusals have one schema."""
 
     def refusals(self, **descriptions: str) -> Callable[[View], View]:

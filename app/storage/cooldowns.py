@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import Connection, and_, bindparam, case, delete, func, null, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.storage.prepared import Prepared
 from app.storage.tables import cooldowns
 
 
@@ -32,10 +33,9 @@ def reserve(
     connection: Connection, key: CooldownKey, *, email_id: str, now_ms: int, step_ms: int, hold_ms: int
 ) -> bool:
     """Reserve the key for one email until `hold_ms` from now, in one atomic statement; False when it has to wait."""
-    statement = _RESERVE[connection.dialect.name]
     until_ms = now_ms + hold_ms
     values = {"email_id": email_id, "now_ms": now_ms, "until_ms": until_ms, "step_ms": step_ms}
-    return connection.execute(statement, _parameters(key) | values).first() is not None
+    return _RESERVE.row(connection, _parameters(key) | values) is not None
 
 
 def find(connection: Connection, key: CooldownKey) -> CooldownRow | None:
@@ -46,13 +46,12 @@ def find(connection: Connection, key: CooldownKey) -> CooldownRow | None:
 def extend(connection: Connection, key: CooldownKey, *, email_id: str, until_ms: int) -> bool:
     """Hold a reservation for longer; False when this email does not hold it any more."""
     values = {"email_id": email_id, "until_ms": until_ms}
-    return connection.execute(_EXTEND, _parameters(key) | values).rowcount == 1
+    return _EXTEND.count(connection, _parameters(key) | values) == 1
 
 
 def count(connection: Connection, key: CooldownKey, *, email_id: str, now_ms: int) -> None:
     """One more message of this key was delivered; releases the reservation when this email holds it."""
-    statement = _COUNT[connection.dialect.name]
-    connection.execute(statement, _parameters(key) | {"email_id": email_id, "now_ms": now_ms})
+    _COUNT.count(connection, _parameters(key) | {"email_id": email_id, "now_ms": now_ms})
 
 
 def release(connection: Connection, key: CooldownKey, *, email_id: str) -> None:
@@ -85,7 +84,7 @@ _IS_FREE = or_(_columns.reserved_until.is_(None), _columns.reserved_until <= _NO
 _HAS_WAITED = or_(_columns.last_sent_at.is_(None), _columns.last_sent_at + _columns.usage * _STEP <= _NOW)
 
 _FIND = select(_columns.usage, _columns.last_sent_at, _columns.reserved_until).where(_IS_KEY)
-_EXTEND = update(cooldowns).where(_IS_HELD).values(reserved_until=_UNTIL)
+_EXTEND = Prepared(update(cooldowns).where(_IS_HELD).values(reserved_until=_UNTIL))
 _RELEASE = update(cooldowns).where(_IS_HELD).values(reserved_by=null(), reserved_until=null())
 _DELETE_UNUSED = delete(cooldowns).where(_IS_HELD, _columns.usage == 0)
 
@@ -95,8 +94,8 @@ _PRUNE = delete(cooldowns).where(
 )
 
 
-def _reserve_statement(dialect: Any) -> Any:
-    insert = dialect.insert(cooldowns).values(**_KEY, usage=0, reserved_by=_EMAIL_ID, reserved_until=_UNTIL)
+def _reserve_statement(dialect: str) -> Any:
+    insert = _DIALECTS[dialect].insert(cooldowns).values(**_KEY, usage=0, reserved_by=_EMAIL_ID, reserved_until=_UNTIL)
     return insert.on_conflict_do_update(
         index_elements=_KEY_COLUMNS,
         set_={"reserved_by": insert.excluded.reserved_by, "reserved_until": insert.excluded.reserved_until},
@@ -104,11 +103,11 @@ def _reserve_statement(dialect: Any) -> Any:
     ).returning(_columns.usage)
 
 
-def _count_statement(dialect: Any) -> Any:
+def _count_statement(dialect: str) -> Any:
     # The row may be gone or somebody else's by now; the message was delivered all the same, so it counts.
     is_own = _columns.reserved_by == _EMAIL_ID
     later = case((_columns.last_sent_at > _NOW, _columns.last_sent_at), else_=_NOW)
-    insert = dialect.insert(cooldowns).values(**_KEY, usage=1, last_sent_at=_NOW)
+    insert = _DIALECTS[dialect].insert(cooldowns).values(**_KEY, usage=1, last_sent_at=_NOW)
     return insert.on_conflict_do_update(
         index_elements=_KEY_COLUMNS,
         set_={
@@ -120,6 +119,6 @@ def _count_statement(dialect: Any) -> Any:
     )
 
 
-_DIALECTS = {"sqlite": sqlite, "postgresql": postgresql}
-_RESERVE: Final = {name: _reserve_statement(dialect) for name, dialect in _DIALECTS.items()}
-_COUNT: Final = {name: _count_statement(dialect) for name, dialect in _DIALECTS.items()}
+_DIALECTS: Final[dict[str, Any]] = {"sqlite": sqlite, "postgresql": postgresql}
+_RESERVE: Final = Prepared(_reserve_statement)
+_COUNT: Final = Prepared(_count_statement)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from app.errors import DatabaseUnusable, RecordUnavailable
+from app.storage.prepared import run
 
 Result = TypeVar("Result")
 
@@ -145,10 +146,12 @@ class Database:
         return True
 
     def _begin_on_sqlite(self, connection: Connection) -> None:
-        connection.exec_driver_sql("PRAGMA synchronous=FULL" if self._outlives_power else "PRAGMA synchronous=NORMAL")
+        if connection.info.get("outlives_power", False) is not self._outlives_power:
+            run(connection, f"PRAGMA synchronous={'FULL' if self._outlives_power else 'NORMAL'}")
+            connection.info["outlives_power"] = self._outlives_power
         # Taking the write lock at BEGIN makes a second process wait for it; a transaction that reads first and writes
         # later would fail at once instead (SQLITE_BUSY_SNAPSHOT).
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        run(connection, "BEGIN IMMEDIATE")
 
     def _engine(self, *, pool_size: int) -> Engine:
         engine = create_engine(

@@ -3,28 +3,33 @@
 import json
 from collections.abc import Sequence
 from secrets import token_hex
+from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, delete, select, tuple_, update
-from sqlalchemy.dialects.postgresql import insert as insert_postgresql
-from sqlalchemy.dialects.sqlite import insert as insert_sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from app.model.email import Email, Phase, Priority, Status
 from app.model.outcome import Attempt, Outcome, Stage
+from app.storage.prepared import Prepared
 from app.storage.tables import emails
 from app.storage.times import from_ms, to_ms
 
 _PRIORITIES = {priority.rank: priority for priority in Priority}
 
-_INSERT = {
-    "sqlite": insert_sqlite(emails).on_conflict_do_nothing(index_elements=["id"]).returning(emails.c.id),
-    "postgresql": insert_postgresql(emails).on_conflict_do_nothing(index_elements=["id"]).returning(emails.c.id),
-}
+
+def _insert_statement(dialect: str) -> Any:
+    values = {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in emails.c}
+    insert = {"sqlite": sqlite, "postgresql": postgresql}[dialect].insert(emails).values(**values)
+    return insert.on_conflict_do_nothing(index_elements=["id"]).returning(emails.c.id)
+
+
+_INSERT = Prepared(_insert_statement)
 _BY_ID = select(emails).where(emails.c.id == bindparam("email_id"))
 # A row that was taken back and given to another worker is in another round: what the first one says of it is too late.
 _IS_HELD = and_(
     emails.c.id == bindparam("email_id"), emails.c.status == Status.SENDING, emails.c.rounds == bindparam("round")
 )
-_HAND_OVER = update(emails).where(_IS_HELD).values(phase=Phase.HANDED_OVER, lease_until=bindparam("until"))
+_HAND_OVER = Prepared(update(emails).where(_IS_HELD).values(phase=Phase.HANDED_OVER, lease_until=bindparam("until")))
 _RENEW = update(emails).where(_IS_HELD).values(lease_until=bindparam("until"))
 _CORRECT = (
     update(emails)
@@ -48,7 +53,7 @@ _TAKE_BACK = (
     )
     .values(status=Status.DEFERRED, lease_until=None, next_attempt_at=bindparam("now_ms"))
 )
-_SETTLE = _CORRECT.where(emails.c.phase != Phase.SETTLED, emails.c.rounds == bindparam("round"))
+_SETTLE = Prepared(_CORRECT.where(emails.c.phase != Phase.SETTLED, emails.c.rounds == bindparam("round")))
 _CORRECT_ABANDONED = _CORRECT.where(emails.c.status == Status.UNCERTAIN, emails.c.rounds == bindparam("round"))
 _CORRECT_UNSENT = _CORRECT.where(emails.c.status != Status.SENT)
 
@@ -60,29 +65,26 @@ def new_id() -> str:
 
 def add(connection: Connection, email: Email, *, lease_until_ms: int | None) -> bool:
     """Insert the record; False when its id is taken. One that is queued has no lease yet."""
-    row = connection.execute(
-        _INSERT[connection.dialect.name],
-        {
-            "id": email.id,
-            "status": email.status.value,
-            "phase": email.phase.value,
-            "requested_smtp_id": email.requested_smtp_id,
-            "delivered_smtp_id": email.delivered_smtp_id,
-            "is_test": email.is_test,
-            "sender": email.sender,
-            "reception_email": email.reception_email,
-            "attempts": attempts_to_json(email.attempts),
-            "created_at": to_ms(email.created_at),
-            "settled_at": None,
-            "lease_until": lease_until_ms,
-            "project_id": email.project_id,
-            "priority": email.priority.rank,
-            "rounds": email.rounds,
-            "expires_at": None if email.expires_at is None else to_ms(email.expires_at),
-            "next_attempt_at": None if email.next_attempt_at is None else to_ms(email.next_attempt_at),
-        },
-    ).first()
-    return row is not None
+    values = {
+        "new_id": email.id,
+        "new_status": email.status.value,
+        "new_phase": email.phase.value,
+        "new_requested_smtp_id": email.requested_smtp_id,
+        "new_delivered_smtp_id": email.delivered_smtp_id,
+        "new_is_test": email.is_test,
+        "new_sender": email.sender,
+        "new_reception_email": email.reception_email,
+        "new_attempts": attempts_to_json(email.attempts),
+        "new_created_at": to_ms(email.created_at),
+        "new_settled_at": None,
+        "new_lease_until": lease_until_ms,
+        "new_project_id": email.project_id,
+        "new_priority": email.priority.rank,
+        "new_rounds": email.rounds,
+        "new_expires_at": None if email.expires_at is None else to_ms(email.expires_at),
+        "new_next_attempt_at": None if email.next_attempt_at is None else to_ms(email.next_attempt_at),
+    }
+    return _INSERT.row(connection, values) is not None
 
 
 def find(connection: Connection, email_id: str) -> Email | None:
@@ -118,7 +120,7 @@ def page(
 def mark_handed_over(connection: Connection, email: Email, *, lease_until_ms: int) -> bool:
     """Make durable that a server may get the message. False when the row is no longer being sent by this process."""
     values = {"email_id": email.id, "round": email.rounds, "until": lease_until_ms}
-    return connection.execute(_HAND_OVER, values).rowcount == 1
+    return _HAND_OVER.count(connection, values) == 1
 
 
 def renew_lease(connection: Connection, email: Email, *, lease_until_ms: int) -> None:
@@ -138,7 +140,7 @@ def settle(connection: Connection, email: Email) -> bool:
         "settled": None if email.settled_at is None else to_ms(email.settled_at),
         "tries": attempts_to_json(email.attempts),
     }
-    if connection.execute(_SETTLE, values | {"round": email.rounds}).rowcount == 1:
+    if _SETTLE.count(connection, values | {"round": email.rounds}) == 1:
         return True
     if email.status is Status.FAILED:
         connection.execute(_CORRECT_ABANDONED, values | {"round": email.rounds})
