@@ -7,7 +7,8 @@ that are waiting at that moment in one transaction (group commit): one round tri
 import sqlite3
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -61,6 +62,7 @@ class Database:
         self._pending: deque[_Job[Any]] = deque()
         self._committing = threading.Lock()
         self._outlives_power = False
+        self._writing: Connection | None = None
         self._glance: sqlite3.Connection | None = None
         self._glancing = threading.Lock()
 
@@ -114,6 +116,10 @@ class Database:
         return self._writer.connect()
 
     def close(self) -> None:
+        with self._committing:
+            if self._writing is not None:
+                self._writing.close()
+                self._writing = None
         self._readers.dispose()
         self._writer.dispose()
         with self._glancing:
@@ -133,7 +139,7 @@ class Database:
         """Run the jobs in one transaction. False when one of several broke it and each deserves a try of its own."""
         self._outlives_power = any(job.outlives_power for job in jobs)
         try:
-            with self._writer.begin() as connection:
+            with self._transaction() as connection:
                 for job in jobs:
                     job.result = job.work(connection)
         except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asked for the write
@@ -144,6 +150,23 @@ class Database:
         for job in jobs:
             job.is_done = True
         return True
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        """A transaction on the one connection that writes. A file has no session to lose, so SQLite's stays lent."""
+        if not self.is_sqlite:
+            with self._writer.begin() as connection:
+                yield connection
+            return
+        if self._writing is None:
+            self._writing = self._writer.connect()
+        try:
+            with self._writing.begin():
+                yield self._writing
+        except BaseException:
+            broken, self._writing = self._writing, None
+            broken.close()
+            raise
 
     def _begin_on_sqlite(self, connection: Connection) -> None:
         if connection.info.get("outlives_power", False) is not self._outlives_power:
