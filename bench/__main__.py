@@ -1,128 +1,95 @@
-"""`make bench`: emails per second, latency and CPU per email of the service against a local SMTP sink.
+"""`make bench` and `make bench-quick`: the service beside its peers, on loopback, counted at an SMTP sink.
 
-The service runs with everything on (limits raised so that one client may send this much, record and cooldown as always)
-on a database of its own. Emails are counted at the sink; a run in which the counts differ is an error.
+The service runs as the README says, with every guard on (limits raised so that one client may send this much) and its
+durable record; the peers have neither. All get the same requests and send mails of the same content.
 """
 
 import argparse
-import json
-import os
-import socket
-import subprocess
+import signal
 import sys
 import tempfile
-import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-from bench import load
+from bench import attachment, comparison, million, report, systems
+from bench.certificate import make_certificate
+from bench.rounds import Plan
+from bench.systems import Setting
 
-_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=5.0, help="length of each run")
-    parser.add_argument("--rounds", type=int, default=3, help="runs of each concurrency; the median is printed")
-    parser.add_argument("--processes", type=int, default=1, help="WEB_PROCESSES of the service")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory, _sink() as sink, _service(directory, sink, options) as service:
-        load.run(service.port, concurrency=16, seconds=2)
-        print(f"{'c':>3} {'emails/s':>9} {'p50 ms':>7} {'p99 ms':>7} {'CPU ms per email':>17}")
-        for concurrency in (1, 16, 64):
-            runs = sorted(_measure(service, sink, concurrency, options.seconds) for _ in range(options.rounds))
-            rate, p50_ms, p99_ms, cpu_ms = runs[len(runs) // 2]
-            print(f"{concurrency:>3} {rate:>9.0f} {p50_ms:>7.2f} {p99_ms:>7.2f} {cpu_ms:>17.3f}", flush=True)
+_FULL = Plan(warm_up_s=10, run_s=4, rounds=5)
+_QUICK = Plan(warm_up_s=5, run_s=4, rounds=3)
+_TINY = Plan(warm_up_s=0.2, run_s=0.2, rounds=1)
+_SECTIONS = ("loopback", "delay", "attachment", "million")
 
 
-class _Process:
-    """A child and its own children, with what they used of the CPU."""
-
-    def __init__(self, process: "subprocess.Popen[str]", port: int) -> None:
-        self.process = process
-        self.port = port
-
-    def cpu_s(self) -> float:
-        pids = [self.process.pid, *_children(self.process.pid)]
-        fields = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in pids]
-        return sum(int(field[11]) + int(field[12]) for field in fields) / _CLOCK_TICKS
-
-    def accepted(self) -> int:
-        """Only of the sink: how many messages it took so far."""
-        assert self.process.stdin
-        assert self.process.stdout
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-
-def _measure(service: _Process, sink: _Process, concurrency: int, seconds: float) -> tuple[float, float, float, float]:
-    accepted, cpu_s = sink.accepted(), service.cpu_s()
-    result = load.run(service.port, concurrency=concurrency, seconds=seconds)
-    cpu_s, accepted = service.cpu_s() - cpu_s, sink.accepted() - accepted
-    if result.refused or accepted != result.sent:
-        sys.exit(f"the service answered 201 {result.sent} times, the sink took {accepted}, refused {result.refused}")
-    return result.per_second, result.p50_ms, result.p99_ms, cpu_s / result.sent * 1000
-
-
-@contextmanager
-def _sink() -> Iterator[_Process]:
-    command = [sys.executable, "-m", "bench.sink", "0"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stdout
+def main(arguments: list[str] | None = None) -> None:
+    options = _options(arguments)
+    plan = _TINY if options.tiny else _QUICK if options.quick else _FULL
+    names = options.systems or (["letterbox", "fastify"] if options.quick else list(systems.SYSTEMS))
+    chosen = options.only or (["loopback"] if options.quick else list(_SECTIONS))
     try:
-        yield _Process(process, int(process.stdout.readline()))
-    finally:
-        process.kill()
-        process.wait()
+        systems.install(names)
+        with tempfile.TemporaryDirectory(prefix="letterbox-bench-") as directory:
+            _run(options, Path(directory), names, chosen, plan)
+    except RuntimeError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
-@contextmanager
-def _service(directory: str, sink: _Process, options: argparse.Namespace) -> Iterator[_Process]:
-    port = _free_port()
-    configuration = {"Index": 1, "Host": "127.0.0.1", "Port": sink.port, "Email": "web@example.com", "Auth": "none"}
-    environ = os.environ | {
-        "SMTP_CONFIGURATIONS": json.dumps([configuration | {"Security": "none", "MaxConnections": 64}]),
-        "SMTP_RECEPTION_EMAIL": "office@example.com",
-        "PORT": str(port),
-        "VAR_DIR": directory,
-        "WEB_PROCESSES": str(options.processes),
-        "RATE_LIMIT": "100000000 per minute",
-        "BURST_LIMIT": "100000000",
-        "EXCESS_LIMIT": "100000000",
-        "LOG_LEVEL": "warning",
+def _run(options: argparse.Namespace, directory: Path, names: list[str], chosen: list[str], plan: Plan) -> None:
+    setting = Setting(
+        directory=directory,
+        processes=options.processes,
+        certificate=make_certificate(directory) if options.tls else None,
+        log_level=options.log_level,
+    )
+    concurrencies = options.concurrency or ((16, 64) if options.quick else (1, 16, 64))
+    print(report.machine())
+    print(
+        f"{options.processes} process(es) each, {'STARTTLS and AUTH' if options.tls else 'no TLS, no AUTH'}; ", end=""
+    )
+    print(f"medians of {plan.rounds} rounds of {plan.run_s:g} s that alternate, ratios to {report.REFERENCE}")
+    print(comparison.sink_capacity(directory, seconds=min(1.0, plan.run_s), octets=8000), flush=True)
+    sections: dict[str, tuple[str, Callable[[], str]]] = {
+        "loopback": (
+            "on loopback",
+            lambda: comparison.compare(setting, names, concurrencies=concurrencies, plan=plan),
+        ),
+        "delay": (
+            f"behind a server that is {options.delay_ms:g} ms away",
+            lambda: comparison.compare(setting, names, concurrencies=(64,), plan=plan, delay_ms=options.delay_ms),
+        ),
+        "attachment": (
+            "an attachment of 25 MB",
+            lambda: attachment.compare(setting, names, plan=plan),
+        ),
+        "million": (
+            f"{options.rows} emails on record",
+            lambda: million.compare(setting, rows=options.rows, connections=16, plan=plan),
+        ),
     }
-    process = subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environ, text=True)
-    try:
-        _await_service(port)
-        yield _Process(process, port)
-    finally:
-        process.terminate()
-        process.wait()
+    for name in chosen:
+        title, measure = sections[name]
+        print(f"\n{title}\n{measure()}", flush=True)
 
 
-def _await_service(port: int) -> None:
-    for _ in range(100):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/test"):
-                return
-        except OSError:
-            time.sleep(0.1)
-    sys.exit("the service did not start")
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
-def _children(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [descendant for child in map(int, children) for descendant in (child, *_children(child))]
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the service and fastify on loopback, in two minutes")
+    parser.add_argument("--tiny", action="store_true", help="moments only, to see that everything runs")
+    parser.add_argument("--tls", action="store_true", help="STARTTLS and AUTH")
+    parser.add_argument("--only", nargs="+", choices=_SECTIONS, help="these parts; default: all")
+    parser.add_argument("--systems", nargs="+", choices=list(systems.SYSTEMS), help="these systems; default: all")
+    parser.add_argument("--concurrency", nargs="+", type=int, help="callers at once; default: 1, 16 and 64")
+    parser.add_argument("--processes", type=int, default=1, help="processes of each system")
+    parser.add_argument("--delay-ms", type=float, default=20, help="how far away the slow server is")
+    parser.add_argument("--rows", type=int, default=1_000_000, help="emails on record")
+    parser.add_argument("--log-level", default="info", help="LOG_LEVEL of the service, whose log goes to a file")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
+    # What was started is stopped in order, however this ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main()
