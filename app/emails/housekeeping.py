@@ -85,6 +85,8 @@ class Housekeeper:
         self._tended_at = now
 
     def _run(self) -> None:
+        # At once, so that also a service that never lives long says what became of its predecessors' emails.
+        self.perform_due()
         while not self._stopped.wait(_TICK_S):
             self.perform_due()
 

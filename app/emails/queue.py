@@ -107,9 +107,9 @@ _FINAL = {Outcome.ACCEPTED: Status.SENT, Outcome.UNKNOWN: Status.UNCERTAIN}
 
 def _again(office: Office, email: Email, attempts: tuple[Attempt, ...]) -> Email:
     """Try later, or give up when the email's time is over."""
-    moment = retries.next_attempt(email, now=office.clock(), random=random.random)
+    every = _kept((*email.attempts, *attempts))
+    moment = retries.next_attempt(replace(email, attempts=every), now=office.clock(), random=random.random)
     if moment is None:
-        every = _kept((*email.attempts, *attempts))
         return record.settle(office, email, attempts=every, status=Status.FAILED)
     return record.put_back(office, email, attempts=attempts, next_attempt_at=moment)
 

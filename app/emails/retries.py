@@ -1,5 +1,6 @@
 """When an email that could not be delivered yet is tried again: pure functions. Used by `queue`."""
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -17,7 +18,7 @@ _JITTER = 0.25
 
 
 def next_attempt(email: Email, *, now: datetime, random: Callable[[], float]) -> datetime | None:
-    """The moment of the next attempt after `email.rounds` of them; None when its time is over.
+    """The moment of the next attempt behind those on record; None when the email's time is over.
 
     Pauses double: from 40 seconds to an hour, from 10 seconds to 10 minutes for an urgent one. `random` gives 0 to 1.
     The last attempt is made when the lifetime ends, not an hour before.
@@ -27,6 +28,8 @@ def next_attempt(email: Email, *, now: datetime, random: Callable[[], float]) ->
     first = _FIRST.get(email.priority, _FIRST_OF_OTHERS)
     longest = _LONGEST.get(email.priority, _LONGEST_OF_OTHERS)
     # Beyond 20 doublings every pause is the longest; the bound keeps the power small.
-    doublings = min(max(email.rounds - 1, 0), 20)
+    # Not by `email.rounds`: a round whose process died tells nothing of the servers.
+    failures = max(Counter(attempt.smtp_id for attempt in email.attempts).values(), default=1)
+    doublings = min(failures - 1, 20)
     pause = min(longest, first * (1 << doublings))
     return min(email.expires_at, now + pause * (1 + _JITTER * (2 * random() - 1)))

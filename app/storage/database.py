@@ -112,20 +112,24 @@ class Database:
         return row[0] if row else None
 
     def connect_for_migration(self) -> Connection:
-        """A connection of its own for schema changes; the caller closes it."""
+        """A connection of its own for schema changes; the caller closes it before anything is written."""
+        self._give_writer_back()
         return self._writer.connect()
 
     def close(self) -> None:
-        with self._committing:
-            if self._writing is not None:
-                self._writing.close()
-                self._writing = None
+        self._give_writer_back()
         self._readers.dispose()
         self._writer.dispose()
         with self._glancing:
             if self._glance is not None:
                 self._glance.close()
                 self._glance = None
+
+    def _give_writer_back(self) -> None:
+        with self._committing:
+            if self._writing is not None:
+                self._writing.close()
+                self._writing = None
 
     def _commit_pending(self) -> None:
         jobs = []

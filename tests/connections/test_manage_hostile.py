@@ -87,8 +87,8 @@ def test_a_connection_with_another_key_does_not_hide_the_others(
         body = {"type": "ldap", "name": name, "url": "ldap://example.com"}
         service.client.post(f"{C}/{name}", json=body, headers=headers)
     office: Office = service.app.extensions["letterbox"]
-    with office.database._writer.begin() as connection:
-        connection.exec_driver_sql("UPDATE connections SET sealed = 'v1.00000000.AAAA' WHERE name = 'one'")
+    break_one = "UPDATE connections SET sealed = 'v1.00000000.AAAA' WHERE name = 'one'"
+    office.database.write(lambda connection: connection.exec_driver_sql(break_one).rowcount)
     listed = service.client.get(f"{C}/", headers=headers)
     assert listed.status_code == 200
     assert listed.json is not None

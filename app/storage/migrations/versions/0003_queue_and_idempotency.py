@@ -11,6 +11,11 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+_LISTED = {
+    "ix_emails_project": ["project_id", "created_at", "id"],
+    "ix_emails_project_status": ["project_id", "status", "created_at", "id"],
+}
+_IN_A_PROJECT = sa.text("project_id IS NOT NULL")
 _OLD = "status IN ('Sending', 'Sent', 'Failed', 'Uncertain')"
 _NEW = "status IN ('Queued', 'Sending', 'Deferred', 'Sent', 'Failed', 'Uncertain')"
 
@@ -28,6 +33,10 @@ def upgrade() -> None:
         sqlite_where=sa.text("next_attempt_at IS NOT NULL"),
         postgresql_where=sa.text("next_attempt_at IS NOT NULL"),
     )
+    # Most emails are anonymous callers', of whom nobody lists any.
+    op.drop_index("ix_emails_project", "emails")
+    for name, columns in _LISTED.items():
+        op.create_index(name, "emails", columns, sqlite_where=_IN_A_PROJECT, postgresql_where=_IN_A_PROJECT)
     op.create_table(
         "queued_messages",
         sa.Column("email_id", sa.String(8), sa.ForeignKey("emails.id", ondelete="CASCADE"), primary_key=True),
@@ -52,6 +61,9 @@ def downgrade() -> None:
     op.drop_table("idempotency_keys")
     op.drop_table("queued_messages")
     op.drop_index("ix_emails_next_attempt", "emails")
+    for name in _LISTED:
+        op.drop_index(name, "emails")
+    op.create_index("ix_emails_project", "emails", ["project_id", "created_at", "id"])
     _allow(_OLD)
     for column in ("next_attempt_at", "expires_at", "rounds", "priority"):
         op.drop_column("emails", column)
