@@ -1,5 +1,6 @@
 """What all tests share: databases of both kinds, and the service with a scripted SMTP server behind it."""
 
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,15 @@ from app.model.clock import Clock, utc_now
 from app.observability.logs import configure_logging
 from app.settings import GuardSettings, Settings
 
+TAKES_LONG = pytest.mark.skipif("CI" not in os.environ, reason="takes long: runs in CI, and elsewhere with CI=1")
+"""For rigs that start whole services and wait for leases to end."""
+
 POSTGRESQL = "postgresql://127.0.0.1:5432/postgres"
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each processor: much of what is tested is waiting."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.fixture(scope="session", autouse=True)

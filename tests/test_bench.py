@@ -13,6 +13,7 @@ import pytest
 from bench import native, payload
 from bench.__main__ import main
 from bench.native import Counters
+from tests.conftest import TAKES_LONG
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("cc") or shutil.which("gcc")), reason="the sink and the load generator need a C compiler"
@@ -153,6 +154,7 @@ def test_the_requests_have_the_size_that_is_promised(tmp_path: Path) -> None:
     assert f"Content-Length: {payload.JSON_OCTETS}".encode() in head
 
 
+@TAKES_LONG
 @pytest.mark.parametrize("part", ["loopback", "delay", "attachment"])
 def test_the_service_is_measured_on_loopback_behind_a_slow_server_and_with_a_large_attachment(
     part: str, capsys: pytest.CaptureFixture[str]
@@ -162,6 +164,7 @@ def test_the_service_is_measured_on_loopback_behind_a_slow_server_and_with_a_lar
     assert float(row.split()[1]) > 0
 
 
+@TAKES_LONG
 def test_the_service_is_measured_with_few_and_with_many_emails_on_record(capsys: pytest.CaptureFixture[str]) -> None:
     main([*TINY, "--only", "million", "--rows", "2000"])
     printed = capsys.readouterr().out
@@ -170,6 +173,7 @@ def test_the_service_is_measured_with_few_and_with_many_emails_on_record(capsys:
     assert all(float(rate) > 0 for rate in rates)
 
 
+@TAKES_LONG
 def test_the_service_signs_in_behind_tls(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         native.build("sink-tls")
@@ -180,6 +184,7 @@ def test_the_service_signs_in_behind_tls(capsys: pytest.CaptureFixture[str]) -> 
 
 
 @needs_fastify
+@TAKES_LONG
 def test_the_ratios_are_to_fastify(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--tiny", "--systems", "letterbox", "fastify", "--concurrency", "4", "--only", "loopback"])
     rows = {row.split()[0]: row.split() for row in capsys.readouterr().out.splitlines() if row.strip()}

@@ -18,7 +18,7 @@ from app.emails.broker import Broker, build_celery, queue_name
 from app.observability.metrics import Metrics
 from app.storage.database import Database
 from tests.brokers import RABBITMQ, REDIS, demand, remove_queue
-from tests.conftest import _postgresql, valid_request
+from tests.conftest import TAKES_LONG, _postgresql, valid_request
 from tests.smtp_server import PLAIN, SMTPServer
 from tests.test_process import Running, running
 
@@ -138,6 +138,7 @@ def over_each(request: pytest.FixtureRequest) -> MakeFleet:
     return make
 
 
+@TAKES_LONG
 def test_with_one_of_two_workers_killed_nothing_is_lost_and_nothing_doubled(over_each: MakeFleet) -> None:
     with SMTPServer(PLAIN, delay_s=0.02) as server:
         fleet = over_each(server)
@@ -175,6 +176,7 @@ def test_a_worker_finishes_what_it_is_sending_on_sigterm_and_takes_nothing_more(
         assert len(server.messages) == 1
 
 
+@TAKES_LONG
 def test_beat_rings_for_retries_in_time_and_for_what_the_broker_has_lost(over_redis: MakeFleet) -> None:
     # The service signs in once when it starts; behind that comes the worker.
     with SMTPServer(PLAIN, scripts=[{}, {"MAIL": ["451 4.3.0 try later", None]}]) as server:

@@ -14,6 +14,7 @@ from bench.crash.plans import Plan, Report
 from bench.crash.points import Point
 from bench.crash.server import Accepted
 from bench.crash.service import Sprung
+from tests.conftest import TAKES_LONG
 
 _POINTS = (
     (Point.IN_DATA, Point.UNRECORDED, Point.ANY_MOMENT),
@@ -24,6 +25,7 @@ _POINTS = (
 """One kill each: twelve in all, of four services that run at the same time."""
 
 
+@TAKES_LONG
 def test_twelve_kills_lose_nothing_double_nothing_and_leave_the_truth(tmp_path: Path) -> None:
     reports = run_all(tmp_path)
     kills = sum((report.kills for report in reports), Counter[Point]())

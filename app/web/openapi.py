@@ -97,9 +97,15 @@ class DocumentedBlueprint(Blueprint):  # type: ignore[misc]
         return _only_documented(super().alt_response(*arguments, **options))
 
 
-def _only_documented(decorate: Callable[[View], Any]) -> Callable[[View], View]:
+def _only_documented(decorate: Callable[[Any], Any]) -> Callable[[View], View]:
     def document(view: View) -> View:
-        view._apidoc = decorate(view)._apidoc  # type: ignore[attr-defined]
+        # On a function of its own, because flask-smorest copies all that was said before, however deep it lies.
+        said = decorate(lambda: None)._apidoc
+        known: dict[str, Any] = view.__dict__.setdefault("_apidoc", {})
+        answers = known.setdefault("response", {}).setdefault("responses", {})
+        for status, documents in said["response"]["responses"].items():
+            answers.setdefault(status, []).extend(documents)
+        known.setdefault("success_status_codes", []).extend(said.get("success_status_codes", ()))
         return view
 
     return document

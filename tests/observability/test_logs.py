@@ -24,8 +24,8 @@ def _logging_as_it_was() -> Iterator[None]:
     loggers = [logging.getLogger(name) for name in (None, "app", "mail.log", "mail.debug", "sqlalchemy", *LIBRARIES)]
     before = [(logger, logger.level, logger.handlers[:], logger.propagate) for logger in loggers]
     yield
+    configure_logging(format="json", level="info")
     logging.captureWarnings(False)
-    structlog.reset_defaults()
     for logger, level, handlers, propagate in before:
         logger.setLevel(level)
         logger.handlers, logger.propagate = handlers, propagate
