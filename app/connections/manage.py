@@ -15,7 +15,7 @@ from app.connections.drafts import draft_of
 from app.connections.fields import Limits
 from app.connections.live import mark_changed
 from app.connections.registry import Registry
-from app.connections.rows import from_row, to_row
+from app.connections.rows import from_row, to_row, unsealed_row, without_fields
 from app.connections.sealing import SealBroken
 from app.connections.types import TYPES, public_fields
 from app.errors import (
@@ -64,7 +64,7 @@ def create_connection(registry: Registry, caller: Caller, name: str, body: Mappi
     now_ms = to_ms(registry.clock())
 
     def create(transaction: sqlalchemy.Connection) -> Connection:
-        connection_id = connections.add(transaction, _unsealed(draft), now_ms=now_ms)
+        connection_id = connections.add(transaction, unsealed_row(draft), now_ms=now_ms)
         if connection_id is None:
             raise ConnectionExists(draft.name)
         created = replace(draft, id=connection_id)
@@ -148,27 +148,7 @@ def _opened(registry: Registry, row: ConnectionRow) -> Connection:
     try:
         return from_row(registry.sealer, row)
     except SealBroken:
-        return Connection(
-            id=row.id,
-            project_id=row.project_id,
-            type=row.type,
-            name=row.name,
-            deploy_to_worker=row.deploy_to_worker,
-            enabled=row.enabled,
-        )
-
-
-def _unsealed(draft: Connection) -> ConnectionRow:
-    """What reserves the name and brings the id that the fields are sealed for."""
-    return ConnectionRow(
-        id=draft.id,
-        project_id=draft.project_id,
-        type=draft.type,
-        name=draft.name,
-        deploy_to_worker=draft.deploy_to_worker,
-        enabled=draft.enabled,
-        sealed="",
-    )
+        return without_fields(row)
 
 
 def _changed_fields(old: Connection | None, new: Connection) -> list[str]:

@@ -122,14 +122,12 @@ def put_back(office: Office, email: Email, *, attempts: tuple[Attempt, ...], nex
     return waiting
 
 
-def claim(office: Office, *, limit: int = 1, email_id: str | None = None) -> list[Email]:
-    """Take queued emails that are due, the most urgent first, or one of them if it is due. Raises RecordUnavailable."""
+def claim(office: Office, *, limit: int = 1) -> list[Email]:
+    """Take queued emails that are due, the most urgent first. Raises RecordUnavailable."""
     now_ms = to_ms(office.clock())
     lease_until_ms = now_ms + _LEASE_MS
     taken = office.database.write(
-        lambda connection: queue.claim(
-            connection, now_ms=now_ms, lease_until_ms=lease_until_ms, limit=limit, email_id=email_id
-        )
+        lambda connection: queue.claim(connection, now_ms=now_ms, lease_until_ms=lease_until_ms, limit=limit)
     )
     office.under_way.update((email.id, email) for email in taken)
     return taken

@@ -51,13 +51,9 @@ def remove_message(connection: Connection, email_id: str) -> None:
     connection.execute(_REMOVE, {"settled_id": email_id})
 
 
-def claim(
-    connection: Connection, *, now_ms: int, lease_until_ms: int, limit: int = 1, email_id: str | None = None
-) -> list[Email]:
-    """Take what is due, the most urgent first, or one email if it is due; nobody else has it until the lease ends."""
+def claim(connection: Connection, *, now_ms: int, lease_until_ms: int, limit: int) -> list[Email]:
+    """Take what is due, the most urgent first; nobody else has it until the lease ends."""
     due = select(emails.c.id).where(emails.c.next_attempt_at <= now_ms)
-    if email_id is not None:
-        due = due.where(emails.c.id == email_id)
     due = due.order_by(emails.c.priority, emails.c.next_attempt_at).limit(limit)
     if connection.dialect.name == "postgresql":
         due = due.with_for_update(skip_locked=True)
@@ -101,11 +97,6 @@ def oldest_due_ms(connection: Connection, *, now_ms: int) -> int | None:
     return connection.execute(statement).scalar()
 
 
-def next_due_ms(connection: Connection) -> int | None:
-    """When the next attempt is due; None when nothing waits."""
-    return connection.execute(_NEXT).scalar()
-
-
 _REMOVE = delete(queued_messages).where(
     queued_messages.c.email_id == bindparam("settled_id"),
     exists().where(emails.c.id == queued_messages.c.email_id, emails.c.phase == Phase.SETTLED),
@@ -126,4 +117,3 @@ _PUT_BACK = (
     )
 )
 _WAITING = select(func.count()).select_from(emails).where(emails.c.next_attempt_at.is_not(None))
-_NEXT = select(func.min(emails.c.next_attempt_at)).where(emails.c.next_attempt_at.is_not(None))

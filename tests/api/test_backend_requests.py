@@ -292,3 +292,11 @@ def test_the_document_says_who_is_listened_to(visited: Service) -> None:
     assert properties["To"]["type"] == "array"
     assert properties["To"]["items"] == {"type": "string", "format": "email"}
     assert properties["Headers"]["additionalProperties"] == {"type": "string"}
+
+
+def test_a_blank_reply_to_is_no_address_and_is_not_called_required(post: Backend) -> None:
+    for blank in ("", "  "):
+        answer = post(ReplyTo=blank)
+        assert answer.status_code == 400
+        assert answer.json is not None
+        assert answer.json["errors"]["ReplyTo"] == ["The ReplyTo field is not a valid e-mail address."]

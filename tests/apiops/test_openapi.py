@@ -123,6 +123,12 @@ def test_what_is_shown_of_a_connection_is_as_documented(
     validator.validate(viewer.get("my-email/").get_json())
 
 
+def test_what_cannot_be_read_is_documented_with_the_status_that_it_gets(document: dict[str, Any]) -> None:
+    emails = document["paths"]["/api/v1/emails"]
+    assert "422" not in emails["get"]["responses"]
+    assert "Idempotency-Key" in emails["post"]["responses"]["422"]["description"]
+
+
 def test_the_document_holds_no_secret_but_placeholders(document: dict[str, Any]) -> None:
     found = list(_secrets(document))
     assert found

@@ -140,3 +140,13 @@ def test_a_promise_waits_for_the_disk_and_an_ordinary_write_does_not(tmp_path: P
     normal, full = 1, 2
     assert [database.write(level, outlives_power=promise) for promise in (False, True, False)] == [normal, full, normal]
     database.close()
+
+
+def test_the_error_of_a_statement_does_not_hold_its_parameters(database: Database) -> None:
+    def fail(connection: Connection) -> None:
+        connection.execute(text("INSERT INTO no_such_table VALUES (:value)"), {"value": "a-secret"})
+
+    with pytest.raises(RecordUnavailable) as raised:
+        database.write(fail)
+    assert "no_such_table" in str(raised.value.__cause__)
+    assert "a-secret" not in repr(raised.value.__cause__) + str(raised.value.__cause__)
