@@ -23,6 +23,7 @@ from app.inbox import InboxStore, with_embedded_inbox
 from app.model.clock import Clock, utc_now
 from app.settings import Settings, load_settings
 from app.storage.schema import migrate
+from app.web.application import Application
 
 
 def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> Flask:
@@ -39,7 +40,7 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     demand_readable_connections(settings, office.database)
     office.gate.remember_blocks()
 
-    app = Flask(__name__, static_folder=None)
+    app = Application(__name__, static_folder=None)
     app.extensions["letterbox"] = office
     app.url_map.strict_slashes = False
     # Merging would redirect to the host that the client names, before anything else is asked.

@@ -1,12 +1,14 @@
 """What every operation of the OpenAPI document says alike: the answers that any call can get."""
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 from flask_smorest.arguments import ArgumentsMixin
 from marshmallow import Schema, fields
 
 from app.web.arguments import ArgumentsParser, QueryParser
+from app.web.current import current_request
 from app.web.openapi import DocumentedBlueprint, ProblemSchema
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -47,8 +49,18 @@ class APIBlueprint(DocumentedBlueprint):
         """Two arguments for the view; what is wrong in either is said in one answer."""
 
         def decorate(view: View) -> View:
-            decorated: View = _QueryArguments().arguments(query, location="query")(self.arguments(body)(view))
-            return decorated
+            @wraps(view)
+            def read(**path: Any) -> Any:
+                request = current_request()
+                asked = _QueryArguments.ARGUMENTS_PARSER.parse(query, request, location="query")
+                given = self.ARGUMENTS_PARSER.parse(body, request, location="json")
+                return view(asked, given, **path)
+
+            # flask-smorest's decorators only document here: each puts two functions around the view, and the four take
+            # 10 us of a request.
+            documented = _QueryArguments().arguments(query, location="query")(self.arguments(body)(view))
+            read._apidoc = documented._apidoc  # type: ignore[attr-defined]
+            return cast(View, read)
 
         return decorate
 

@@ -1,9 +1,9 @@
 """The schema of EmailRequest (spec: email-api, section 3): JSON -> `app.model.email.EmailRequest`, or sentences."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, post_load, pre_load, validates_schema
+from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 from marshmallow.validate import Length
 
 from app.api.request_fields import Address, Headers, OneOf, Recipients, TextMap, text_field
@@ -16,7 +16,6 @@ from app.web.authentication import caller
 
 _ATTACHMENT_PROPERTIES = ("file_name", "base64_content", "content_type")
 _RECIPIENT_LISTS = ("to", "cc", "bcc")
-_FOR_BACKENDS = frozenset({*_RECIPIENT_LISTS, "replyto", "headers"})
 _LISTENED_TO = "Only a caller with an access token is listened to; anybody else's is ignored."
 
 
@@ -43,7 +42,7 @@ def email_request_schema(limits: MessageLimits, templates: Iterable[str]) -> Sch
         def to_model(self, data: dict[str, Any], **_: Any) -> Attachment:
             return attachment_of(**{"content_type": None} | data)
 
-    class EmailRequestSchema(CaselessSchema):
+    class VisitorRequestSchema(CaselessSchema):
         email = Address(data_key="Email", required=True, metadata={"format": "email", "example": "anna@example.com"})
         username = text_field("Username", limits.username, example="Anna Example")
         message = text_field("Message", limits.message, required=True, validate=_not_blank, example="Hello!")
@@ -64,6 +63,20 @@ def email_request_schema(limits: MessageLimits, templates: Iterable[str]) -> Sch
         subject_template = text_field("SubjectTemplate", limits.subject_template)
         priority = OneOf((priority.value for priority in Priority), data_key="Priority", load_default="Normal")
 
+        @post_load
+        def to_model(self, data: dict[str, Any], **_: Any) -> EmailRequest:
+            data["priority"] = Priority(data["priority"])
+            data["attachments"] = tuple(data.get("attachments", ()))
+            seen: set[str] = set()
+            for name in _RECIPIENT_LISTS:
+                if name in data:
+                    data[name] = tuple(each for each in dict.fromkeys(data[name]) if each not in seen)
+                    seen.update(data[name])
+            return EmailRequest(**data)
+
+    visitors = VisitorRequestSchema()
+
+    class EmailRequestSchema(VisitorRequestSchema):
         to = Recipients(
             limits, data_key="To", description=f"Without any, the configured recipient gets the mail. {_LISTENED_TO}"
         )
@@ -80,29 +93,15 @@ def email_request_schema(limits: MessageLimits, templates: Iterable[str]) -> Sch
             }
         )
 
-        @pre_load
-        def spell_as_documented(self, data: Any, **options: Any) -> Any:
-            if isinstance(data, Mapping) and caller() is None:
-                # Nothing may be said of them, however they look.
-                data = {name: value for name, value in data.items() if name.lower() not in _FOR_BACKENDS}
-            return super().spell_as_documented(data, **options)
+        def load(self, data: Any, **options: Any) -> Any:
+            # From a visitor these are unknown: nothing may be said of them, however they look.
+            return visitors.load(data, **options) if caller() is None else super().load(data, **options)
 
         @validates_schema
         def check_recipients(self, data: dict[str, Any], **_: Any) -> None:
             if sum(len(data.get(name, ())) for name in _RECIPIENT_LISTS) > limits.recipients:
                 sentence = f"The To, Cc and Bcc fields must have at most {limits.recipients} addresses together."
                 raise ValidationError({"To": [sentence]})
-
-        @post_load
-        def to_model(self, data: dict[str, Any], **_: Any) -> EmailRequest:
-            data["priority"] = Priority(data["priority"])
-            data["attachments"] = tuple(data.get("attachments", ()))
-            seen: set[str] = set()
-            for name in _RECIPIENT_LISTS:
-                if name in data:
-                    data[name] = tuple(each for each in dict.fromkeys(data[name]) if each not in seen)
-                    seen.update(data[name])
-            return EmailRequest(**data)
 
     return EmailRequestSchema()
 

@@ -1,20 +1,15 @@
 """The kinds of values in an EmailRequest (spec: email-api, sections 3 and 4), each with its own sentences."""
 
 from collections.abc import Iterable, Mapping
-from functools import lru_cache
 from typing import Any
 
-from email_validator import EmailNotValidError, validate_email
 from marshmallow import ValidationError, fields
 from marshmallow.validate import Length
 
 from app.messages.extra_fields import header_faults
 from app.messages.headers import ascii_address
+from app.messages.mailboxes import mailbox
 from app.settings import MessageLimits
-
-_LONGEST_ADDRESS = 254
-_LONGEST_LOCAL_PART = 64
-"""In characters: RFC 5321, section 4.5.3.1, and erratum 1690 of RFC 3696."""
 
 _MOST_HEADERS = 50
 _LONGEST_NAME_SHOWN = 76
@@ -30,7 +25,7 @@ class Address(fields.String):
         text = super()._deserialize(value, attr, data, **kwargs)
         if self.required and not text.strip():
             raise self.make_error("required")
-        address = _mailbox(text)
+        address = mailbox(text)
         if address is None:
             raise ValidationError(_no_address(str(self.data_key)))
         return address
@@ -69,13 +64,8 @@ class Recipients(fields.List[Any]):
         return addresses
 
 
-def _mailbox(text: str) -> str | None:
-    # Longer text is refused before it could fill the cache.
-    return _normalised(text) if len(text) <= _LONGEST_ADDRESS else None
-
-
 def _recipient(text: str) -> str | None:
-    address = _mailbox(text)
+    address = mailbox(text)
     try:
         return None if address is None else ascii_address(address)
     except ValueError:
@@ -84,21 +74,6 @@ def _recipient(text: str) -> str | None:
 
 def _no_address(name: str) -> str:
     return f"The {name} field is not a valid e-mail address."
-
-
-@lru_cache(maxsize=4096)
-def _normalised(text: str) -> str | None:
-    """The address as email-validator normalises it; None when it is none, or one that could break out of a header."""
-    if "=?" in text:
-        return None
-    try:
-        # Domains that only exist inside a company or a test are fine, a bare host name is not.
-        result = validate_email(text, check_deliverability=False, globally_deliverable=False)
-    except EmailNotValidError:
-        return None
-    if len(result.local_part) > _LONGEST_LOCAL_PART or "." not in result.domain:
-        return None
-    return result.normalized
 
 
 class OneOf(fields.String):

@@ -10,7 +10,6 @@ from app.web.versions import VersionNegotiation, supported_versions
 def register(app: Flask, office: Office) -> None:
     """Everything around the views, outermost first."""
     app.config["MAX_CONTENT_LENGTH"] = office.settings.limits.request_body
-    app.json.sort_keys = False  # type: ignore[attr-defined]
     headers.register(app, office.settings)
     door.register(app, office)
     errors.register(app)

@@ -5,12 +5,13 @@ from functools import cache
 from hashlib import sha256
 from typing import Any, Never, cast
 
-from flask import Request, g, request
+from flask import Request
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, pre_load
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from app.errors import RequestInvalid
+from app.web.current import current_globals, current_request
 from app.web.strict_json import JSONInvalid, parse_object
 
 WHOLE_BODY = "$"
@@ -64,7 +65,7 @@ class ArgumentsParser(FlaskParser):
 
     def parse(self, *arguments: Any, **options: Any) -> Any:
         """As webargs does it, together with what a `QueryParser` found wrong before."""
-        query_errors = g.pop("query_errors", {})
+        query_errors = current_globals().pop("query_errors", {})
         try:
             parsed = super().parse(*arguments, **options)
         except RequestInvalid as error:
@@ -74,11 +75,11 @@ class ArgumentsParser(FlaskParser):
         return parsed
 
     def load_json(self, req: Request, schema: Schema) -> Any:
-        if req.mimetype != "application/json" or req.mimetype_params.get("charset", "utf-8").lower() != "utf-8":
+        if req.environ.get("CONTENT_TYPE") != "application/json" and not _is_json(req):
             raise UnsupportedMediaType("The request body must be application/json in UTF-8.")
         body = _body(req)
-        if "Idempotency-Key" in req.headers:
-            g.body_digest = sha256(body).digest()
+        if "HTTP_IDEMPOTENCY_KEY" in req.environ:
+            current_globals().body_digest = sha256(body).digest()
         try:
             return parse_object(body)
         except JSONInvalid as error:
@@ -99,13 +100,13 @@ class QueryParser(ArgumentsParser):
     """For a query that a body follows: its errors wait until the body has been read, so that all are said at once."""
 
     def parse(self, *arguments: Any, **options: Any) -> Any:
-        if not request.query_string:
+        if not current_request().query_string:
             # Most requests have none, and a schema takes 60 us to find that out.
             return dict(_without_a_query(arguments[0]))
         try:
             return super().parse(*arguments, **options)
         except RequestInvalid as error:
-            g.query_errors = error.errors
+            current_globals().query_errors = error.errors
             return {}
 
 
@@ -114,6 +115,10 @@ def _without_a_query(schema: Schema) -> Mapping[str, Any]:
     """The defaults; every query schema has them for all its parameters."""
     defaults: Mapping[str, Any] = schema.load({})
     return defaults
+
+
+def _is_json(req: Request) -> bool:
+    return req.mimetype == "application/json" and req.mimetype_params.get("charset", "utf-8").lower() == "utf-8"
 
 
 def _body(req: Request) -> bytes:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import current_app, g, request
+from flask import current_app
 
 from app.connections.live import Live
 from app.errors import PermissionMissing, ProjectNotFound, TokenInvalid
 from app.model.access import Caller, Permission
 from app.model.names import name_key
+from app.web.current import current_globals, current_request
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -46,19 +47,22 @@ def access_rule(view: Callable[..., Any]) -> AccessRule | None:
 
 def identify(live: Live) -> Caller | None:
     """The caller whose token the request shows; None without a valid one. `demand_access` tells the two apart."""
+    g = current_globals()
     g.caller = None
-    scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+    scheme, _, token = current_request().environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     if scheme.lower() == "bearer" and (token := token.strip()):
         try:
             g.caller = live.caller(token)
         except TokenInvalid:
             # It is said once the guards have counted the request for the client's address.
             return None
-    return caller()
+    who: Caller | None = g.caller
+    return who
 
 
 def demand_access() -> None:
     """Raises TokenInvalid, PermissionMissing and, for a project that the token knows nothing of, ProjectNotFound."""
+    request = current_request()
     if request.endpoint is None:
         return
     rule = access_rule(current_app.view_functions[request.endpoint])
@@ -79,13 +83,13 @@ def _shows_credentials(rule: AccessRule) -> bool:
 
     Other schemes than Bearer are a slip, except where no permission is asked for and the view may read them itself.
     """
-    authorization = request.headers.get("Authorization")
+    authorization = current_request().environ.get("HTTP_AUTHORIZATION")
     return authorization is not None and (bool(rule.permissions) or authorization[:6].lower() == "bearer")
 
 
 def caller() -> Caller | None:
     """Who calls; None is anybody."""
-    who: Caller | None = g.get("caller")
+    who: Caller | None = current_globals().get("caller")
     return who
 
 

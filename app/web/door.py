@@ -1,6 +1,6 @@
 """The door of `/api` and `/apiops`: who is it, is it welcome, which version, which format; before any body is read."""
 
-from flask import Flask, g, request
+from flask import Flask, Request
 from werkzeug.exceptions import NotAcceptable, NotFound
 
 from app.emails.office import Office
@@ -10,6 +10,7 @@ from app.guards.admission import Admission, Verdict
 from app.guards.client_address import client_key
 from app.model.access import Caller
 from app.web.authentication import demand_access, identify
+from app.web.current import current_globals, current_request
 from app.web.preferences import wants_async
 from app.web.surfaces import Surface, surface
 from app.web.versions import APICall, api_call
@@ -50,21 +51,22 @@ def register(app: Flask, office: Office) -> None:
     def come_in() -> None:
         if surface() is Surface.PAGES:
             return
+        request = current_request()
         who = identify(office.registry.live)
         if office.settings.guards.rate_limit_enabled:
-            g.admission = _admit(office, who)
-            if g.admission.verdict is Verdict.BLOCKED:
+            current_globals().admission = admission = _admit(office, who, request)
+            if admission.verdict is Verdict.BLOCKED:
                 raise ClientBlocked
-            if g.admission.verdict is Verdict.THROTTLED:
-                raise ClientThrottled(g.admission.wait_s if who else THROTTLE_RETRY_AFTER_S)
+            if admission.verdict is Verdict.THROTTLED:
+                raise ClientThrottled(admission.wait_s if who else THROTTLE_RETRY_AFTER_S)
         if (call := api_call()) is not None:
             _check_version(call)
         demand_access()
-        _check_accept()
-        _refuse_a_crowd(office)
+        _check_accept(request)
+        _refuse_a_crowd(office, request)
 
 
-def _admit(office: Office, who: Caller | None) -> Admission:
+def _admit(office: Office, who: Caller | None, request: Request) -> Admission:
     """Counted per token when there is a valid one, else per address: behind one address there are many callers."""
     if who is not None:
         return office.gate.admit_token(who.token_id)
@@ -77,12 +79,14 @@ def _admit(office: Office, who: Caller | None) -> Admission:
     )
 
 
-def _refuse_a_crowd(office: Office) -> None:
+def _refuse_a_crowd(office: Office, request: Request) -> None:
     """Say that too many wait for the first SMTP configuration before the body is read, which would cost the most of it.
 
     A request that names another configuration, a key that may have an answer, or a queue is judged where it is known.
     """
-    if request.endpoint != SENDING or request.query_string or "Idempotency-Key" in request.headers or wants_async():
+    if request.endpoint != SENDING or request.query_string:
+        return
+    if "HTTP_IDEMPOTENCY_KEY" in request.environ or wants_async():
         return
     if office.turnstile.is_full(office.settings.smtp_configurations[0].index):
         raise Overloaded(CROWDED)
@@ -97,8 +101,8 @@ def _check_version(call: APICall) -> None:
         raise VersionUnsupported(call)
 
 
-def _check_accept() -> None:
-    accept = request.headers.get("Accept")
+def _check_accept(request: Request) -> None:
+    accept = request.environ.get("HTTP_ACCEPT")
     if accept in (None, "*/*", "application/json"):
         return
     if not request.accept_mimetypes.best_match(("application/json", "application/problem+json")):

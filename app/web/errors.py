@@ -9,13 +9,15 @@ from random import randint
 from typing import Any
 
 import structlog
-from flask import Flask, Response, current_app, g, jsonify
+from flask import Flask, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
 from app import errors
 from app.guards.cooldown import wait_sentence
 from app.web import apiops_errors
 from app.web.apiops_errors import RECORD_RETRY_AFTER_S, bearer_challenge
+from app.web.application import FinishedAnswer
+from app.web.current import current_globals
 from app.web.door import ClientBlocked, ClientThrottled, VersionMissing, VersionUnsupported
 from app.web.surfaces import Surface, surface
 
@@ -33,7 +35,7 @@ def problem(status: int, title: str, detail: str | None = None, **members: Any) 
     if detail is not None:
         document["detail"] = detail
     document |= members
-    document["traceId"] = g.request_id
+    document["traceId"] = current_globals().request_id
     response = jsonify(document)
     response.status_code = status
     response.mimetype = "application/problem+json"
@@ -127,13 +129,11 @@ def _delivery_uncertain(error: errors.DeliveryUncertain) -> Response:
 
 def _blocked(_: ClientBlocked) -> Response:
     text = "Your IP address has been blocked due to suspicious activity."
-    return current_app.response_class(text, status=403, mimetype="text/plain")
+    return FinishedAnswer(text, status=403, mimetype="text/plain")
 
 
 def _throttled(error: ClientThrottled) -> Response:
-    response = current_app.response_class(
-        "Too many requests. Please try again later.", status=429, mimetype="text/plain"
-    )
+    response = FinishedAnswer("Too many requests. Please try again later.", status=429, mimetype="text/plain")
     response.headers["Retry-After"] = str(error.retry_after_s)
     return response
 

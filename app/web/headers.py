@@ -9,10 +9,11 @@ from secrets import token_hex
 from urllib.parse import urlsplit
 
 import structlog
-from flask import Flask, Response, current_app, g, request
+from flask import Flask, Request, Response, current_app
 
 from app.guards.client_address import Network, parse_address
 from app.settings import Settings
+from app.web.current import current_globals, current_request
 from app.web.surfaces import Surface, surface
 from app.web.versions import api_call
 
@@ -27,7 +28,15 @@ _PREFLIGHT_HEADERS = (
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOCAL_HOSTS = ("localhost", "127.0.0.1")
-_DATA_POLICY = "default-src 'none'; frame-ancestors 'none'"
+_ALWAYS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "strict-origin-when-cross-origin"),
+)
+_UNLESS_THE_PAGE_SAYS = (
+    ("X-Frame-Options", "DENY"),
+    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
+)
+_OF_DATA = (*_ALWAYS, *_UNLESS_THE_PAGE_SAYS, ("Cache-Control", "no-store"))
 
 
 def register(app: Flask, settings: Settings) -> None:
@@ -36,7 +45,8 @@ def register(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def open_request() -> Response | None:
-        named = request.headers.get("X-Request-ID", "")
+        request, g = current_request(), current_globals()
+        named = request.environ.get("HTTP_X_REQUEST_ID", "")
         g.request_id = named if _REQUEST_ID.fullmatch(named) else token_hex(8)
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(trace_id=g.request_id)
@@ -48,34 +58,36 @@ def register(app: Flask, settings: Settings) -> None:
 
     @app.after_request
     def dress(response: Response) -> Response:
-        headers = response.headers
-        headers["X-Request-ID"] = g.request_id
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers.setdefault("X-Frame-Options", "DENY")
-        headers["Referrer-Policy"] = "strict-origin-when-cross-origin"
-        headers.setdefault("Content-Security-Policy", _DATA_POLICY)
-        if _is_encrypted(settings.guards.trusted_proxies):
-            headers["Strict-Transport-Security"] = "max-age=31536000"
+        request, g = current_request(), current_globals()
+        headers = [("X-Request-ID", g.request_id)]
+        if _is_encrypted(request, settings.guards.trusted_proxies):
+            headers.append(("Strict-Transport-Security", "max-age=31536000"))
         if call := api_call():
-            headers["api-supported-versions"] = ", ".join(call.supported)
-        if surface() is not Surface.PAGES:
-            headers["Cache-Control"] = "no-store"
+            headers.append(("api-supported-versions", ", ".join(call.supported)))
         if admission := g.get("admission"):
-            headers["RateLimit-Policy"] = admission.rate_limit_policy
-            headers["RateLimit"] = admission.rate_limit
-        headers.add("Vary", "Origin")
-        origin = request.headers.get("Origin")
+            headers.append(("RateLimit-Policy", admission.rate_limit_policy))
+            headers.append(("RateLimit", admission.rate_limit))
+        origin = request.environ.get("HTTP_ORIGIN")
         if origin is not None and is_allowed_origin(origin, allowed):
-            headers["Access-Control-Allow-Origin"] = origin
-            headers["Access-Control-Expose-Headers"] = EXPOSED_HEADERS
-            if g.get("is_preflight"):
+            headers.append(("Access-Control-Allow-Origin", origin))
+            headers.append(("Access-Control-Expose-Headers", EXPOSED_HEADERS))
+            if "is_preflight" in g:
                 headers.extend(_PREFLIGHT_HEADERS)
+        if surface() is Surface.PAGES:
+            response.headers.update((*headers, *_ALWAYS))
+            for name, value in _UNLESS_THE_PAGE_SAYS:
+                response.headers.setdefault(name, value)
+        else:
+            # Adding them takes 5 us and setting them 50, because each is looked for among the others. No view of data
+            # says any of these itself.
+            response.headers.extend((*headers, *_OF_DATA))
+        response.headers.add("Vary", "Origin")
         return response
 
 
-def _is_encrypted(trusted_proxies: Sequence[Network]) -> bool:
+def _is_encrypted(request: Request, trusted_proxies: Sequence[Network]) -> bool:
     """Whether the browser's own connection is TLS, be it to a trusted proxy that says so."""
-    if request.is_secure or request.headers.get("X-Forwarded-Proto") != "https":
+    if request.is_secure or request.environ.get("HTTP_X_FORWARDED_PROTO") != "https":
         return request.is_secure
     peer = parse_address(request.environ.get("REMOTE_ADDR", ""))
     return peer is not None and any(peer in network for network in trusted_proxies)

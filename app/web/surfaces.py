@@ -2,8 +2,7 @@
 
 from enum import Enum, auto
 
-from flask import request
-
+from app.web.current import current_request
 from app.web.versions import api_call
 
 
@@ -20,5 +19,5 @@ def surface() -> Surface:
     """Of the current request."""
     if api_call() is not None:
         return Surface.API
-    first = request.path.lstrip("/").partition("/")[0]
+    first = current_request().path.lstrip("/").partition("/")[0]
     return Surface.APIOPS if first.lower() == "apiops" else Surface.PAGES

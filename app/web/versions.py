@@ -8,17 +8,22 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode
 
 import structlog
-from flask import request
 from werkzeug.routing import Rule
+
+from app.web.current import current_request
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 log = structlog.get_logger(__name__)
+
+_MOST_PATHS_REMEMBERED = 1024
+_LONGEST_PATH_REMEMBERED = 200
 
 _ENVIRON_KEY = "letterbox.api_call"
 _VERSION = re.compile(r"(0|[1-9]\d{0,3})(?:\.(0|[1-9]\d{0,3}))?")
@@ -73,14 +78,26 @@ class VersionNegotiation:
         self._application = application
         self._supported = supported
         self._everything = tuple(sorted({version for versions in supported.values() for version in versions}))
+        # Reading a path takes 4 us, and most requests have the one of those before them and nothing else to read.
+        self._remembered = lru_cache(_MOST_PATHS_REMEMBERED)(lambda path: self._read(path, {}))
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        segments = [segment for segment in environ["PATH_INFO"].split("/") if segment]
-        if segments and segments[0].lower() == "api":
-            self._negotiate(segments[1:], environ)
+        path = environ["PATH_INFO"]
+        may_name_it = "HTTP_X_VERSION" in environ or environ.get("QUERY_STRING")
+        if may_name_it or len(path) > _LONGEST_PATH_REMEMBERED:
+            read = self._read(path, environ)
+        else:
+            read = self._remembered(path)
+        if read is not None:
+            environ[_ENVIRON_KEY], environ["PATH_INFO"] = read
         return self._application(environ, start_response)
 
-    def _negotiate(self, segments: list[str], environ: "WSGIEnvironment") -> None:
+    def _read(self, path: str, environ: "WSGIEnvironment") -> tuple[APICall, str] | None:
+        """What the path means and its canonical form; None outside `/api`. `environ` may name the version as well."""
+        segments = [segment for segment in path.split("/") if segment]
+        if not segments or segments[0].lower() != "api":
+            return None
+        segments = segments[1:]
         requested, source = "", None
         head = segments[0].lower() if segments else ""
         if head.startswith("v") and head not in self._supported:
@@ -93,7 +110,7 @@ class VersionNegotiation:
         version = _normalise(requested)
         if version not in supported:
             version = None
-        environ[_ENVIRON_KEY] = APICall(
+        call = APICall(
             resource=resource,
             is_known=bool(supported),
             requested=requested,
@@ -102,14 +119,13 @@ class VersionNegotiation:
             supported=supported or self._everything,
         )
         if version:
-            environ["PATH_INFO"] = "/".join(("", "api", _segment(version), resource, *segments[1:]))
-        else:
-            environ["PATH_INFO"] = "/".join(("", "api", *segments))
+            return call, "/".join(("", "api", _segment(version), resource, *segments[1:]))
+        return call, "/".join(("", "api", *segments))
 
 
 def api_call() -> APICall | None:
     """The meaning of the current request's path; None outside `/api`."""
-    call: APICall | None = request.environ.get(_ENVIRON_KEY)
+    call: APICall | None = current_request().environ.get(_ENVIRON_KEY)
     return call
 
 
@@ -129,7 +145,7 @@ def page_of(resource: str, **changes: str) -> str:
     """
     call = api_call()
     replaced = {name.lower() for name in changes} | {"api-version"}
-    kept = [(name, value) for name, value in request.args.items(multi=True) if name.lower() not in replaced]
+    kept = [(name, value) for name, value in current_request().args.items(multi=True) if name.lower() not in replaced]
     if call is None or call.version is None or call.source is VersionSource.URL:
         version = call.version if call and call.version else "1.0"
         return f"/api/{_segment(version)}/{resource}?{urlencode([*kept, *changes.items()])}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.api import request_fields
+from app.messages import mailboxes
 from tests.conftest import MakeService, Service, valid_request
 
 
@@ -154,9 +154,9 @@ def test_unusual_addresses_are_accepted(service: Service, address: str) -> None:
 
 
 def test_a_refused_address_is_not_kept_in_memory(service: Service) -> None:
-    before = request_fields._normalised.cache_info().currsize
+    before = mailboxes._normalised.cache_info().currsize
     _errors(service, json=valid_request(Email="x" * 1_000_000))
-    assert request_fields._normalised.cache_info().currsize == before
+    assert mailboxes._normalised.cache_info().currsize == before
 
 
 def test_all_wrong_properties_are_named_at_once(service: Service) -> None:
