@@ -109,6 +109,18 @@ def test_a_body_that_is_too_large_is_refused_and_the_next_request_works(tmp_path
         assert service.ask("POST", "/api/v1/emails", valid_request())[0] == 201
 
 
+@pytest.mark.parametrize("is_warm", [True, False])
+def test_a_session_is_ready_before_the_first_mail_unless_it_is_not_wanted(tmp_path: Path, is_warm: bool) -> None:
+    with SMTPServer() as server, running(tmp_path, server, SMTP_WARM_SESSIONS=str(is_warm).lower()) as service:
+        # One is that of the check at the start, which goes again.
+        server.wait_until(lambda: any("C: QUIT" in transcript for transcript in server.transcripts))
+        time.sleep(0.5)
+        before = server.connections
+        assert service.ask("POST", "/api/v1/emails", valid_request())[0] == 201
+        assert (before, server.connections) == ((2, 2) if is_warm else (1, 2))
+        assert server.messages[0].round_trips == 1
+
+
 def test_two_processes_share_cooldown_and_inbox(tmp_path: Path) -> None:
     with running(tmp_path, WEB_PROCESSES="2") as service:
         body = valid_request()

@@ -44,6 +44,12 @@ def opened_settings() -> Settings:
     return settings
 
 
+def keep_warm(office: Office) -> None:
+    """Open sessions ahead, in a process that lives as long as the service does; of its servers the first stands by."""
+    if office.settings.smtp_warm_sessions:
+        office.deliverer.keep_warm(office.settings.smtp_configurations[:1])
+
+
 @contextmanager
 def opened_office(*, is_sending: bool = False) -> Iterator[Office]:
     """An office on the database of the settings. With `is_sending` mail can leave it, if need be into the inbox.

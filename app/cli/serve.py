@@ -18,7 +18,7 @@ from granian.server import Server
 
 from app import create_app
 from app.cli.check_smtp import log_checks
-from app.cli.opening import LetterboxCommand, opened_settings
+from app.cli.opening import LetterboxCommand, keep_warm, opened_settings
 from app.connections.start import demand_readable_connections
 from app.emails.housekeeping import Housekeeper
 from app.emails.office import Office
@@ -110,6 +110,7 @@ def load_application(*, is_check_taken: SharedLock) -> Flask:
             target=log_checks, args=(settings.smtp_configurations,), name="smtp-check", daemon=True
         ).start()
 
+    keep_warm(office)
     workers = _workers(office)
     workers.start()
 

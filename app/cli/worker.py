@@ -4,7 +4,7 @@ import sys
 
 import click
 
-from app.cli.opening import LetterboxCommand
+from app.cli.opening import LetterboxCommand, keep_warm
 from app.cli.working import working_office
 
 
@@ -16,5 +16,6 @@ def worker() -> None:
         from app.emails.broker import build_celery, queue_name
         from app.emails.celery_worker import run
 
+        keep_warm(office)
         status = run(office, build_celery(url, queue=queue_name(office.database)))
     sys.exit(status)

@@ -24,6 +24,11 @@ from app.model.email import Priority
 _IN_THIS_ORDER = ("Default", "Modern", "Minimal", "Professional", "Alert")
 """How menus list what the specification names; any other template follows by name, without an entry here."""
 
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+
 
 class Given(TypedDict):
     """What a template is filled with, as the caller wrote it. `received_at` is aware, in any zone."""
@@ -120,13 +125,19 @@ def _render(parts: _Parts, given: Given) -> RenderedTemplate:
         "message": given["message"],
         "fields": given["custom_fields"].items(),
         "priority": given["priority"].value,
-        "received": f"{received_at.day} {received_at:%B %Y, %H:%M} UTC",
+        "received": _as_readers_see_it(received_at),
     }
     return RenderedTemplate(
         subject=_fill(parts.subject, values),
         text=_fill(parts.text, values),
         html=None if parts.html is None else _fill(parts.html, values),
     )
+
+
+def _as_readers_see_it(moment: datetime) -> str:
+    # `strftime` would speak the machine's language, and takes twice as long.
+    month = _MONTHS[moment.month - 1]
+    return f"{moment.day} {month} {moment.year}, {moment.hour:02}:{moment.minute:02} UTC"
 
 
 def _fill(template: Template, values: dict[str, object]) -> str:

@@ -46,6 +46,9 @@ def _shortened(match: re.Match[str]) -> str:
 def _presentable(key: str, value: object, *, depth: int) -> object:
     if _hides(key):
         return HIDDEN
+    if type(value) is str:
+        # Nearly every value; the questions below are for the others.
+        return _shown(value)
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, Enum):
@@ -55,7 +58,7 @@ def _presentable(key: str, value: object, *, depth: int) -> object:
     if isinstance(value, BaseException):
         value = f"{type(value).__name__}: {value}"
     if isinstance(value, str):
-        return shorten_addresses(value if len(value) <= LONGEST_TEXT else value[:LONGEST_TEXT] + "...")
+        return _shown(value)
     if depth < 6:
         if isinstance(value, Mapping):
             return {str(name): _presentable(str(name), part, depth=depth + 1) for name, part in value.items()}
@@ -63,6 +66,10 @@ def _presentable(key: str, value: object, *, depth: int) -> object:
             return [_presentable("", part, depth=depth + 1) for part in value]
     # Bytes may be a body, and the representation of an object may hold one.
     return f"<{type(value).__name__}>"
+
+
+def _shown(text: str) -> str:
+    return shorten_addresses(text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + "...")
 
 
 @lru_cache(maxsize=1024)

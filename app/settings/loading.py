@@ -34,6 +34,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv_path: Path
     values["cors_origins"] = _read_origins(reading)
     _settle_recipient(reading, values)
     _settle_production(reading, values)
+    _settle_captchas(reading)
     values.setdefault("log_format", "console" if sys.stderr.isatty() else "json")
     values.setdefault("database_url", f"sqlite:///{values.get('var_dir', PROJECT_ROOT / 'var') / 'letterbox.db'}")
     if not reading.problems and "secret_keys" not in values:
@@ -93,6 +94,15 @@ def _settle_production(reading: Reading, values: dict[str, Any]) -> None:
     if not reading.text("SECRET_KEY"):
         expected = "a key of at least 32 characters, because ENVIRONMENT is production"
         reading.refuse("SECRET_KEY", found="nothing", expected=expected, remedy=MAKE_A_KEY)
+
+
+def _settle_captchas(reading: Reading) -> None:
+    for name in ("TURNSTILE", "HCAPTCHA"):
+        keys = (f"{name}_SITE_KEY", f"{name}_SECRET_KEY")
+        for missing, other in (keys, keys[::-1]):
+            if reading.text(other) and not reading.text(missing):
+                remedy = f"Copy it from the same page as the other, or remove {other}."
+                reading.refuse(missing, found="nothing", expected=f"the key that belongs to {other}", remedy=remedy)
 
 
 def _keep_secret_key(reading: Reading, path: Path) -> tuple[str, ...]:

@@ -82,6 +82,22 @@ def secret_keys(text: str) -> tuple[str, ...]:
     return keys
 
 
+def public_key(text: str) -> str:
+    """The key of a captcha that stands in pages."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", text):
+        raise Unusable("a key of at most 200 letters, digits, dots, dashes and underscores")
+    return text
+
+
+def secret_text(text: str) -> str:
+    """The key of a captcha that nobody may see."""
+    if not re.fullmatch(r"[!-~]{1,500}", text):
+        raise Unusable(
+            "a key of at most 500 visible ASCII characters without spaces", found=f"{len(text)} characters of others"
+        )
+    return text
+
+
 def file_path(text: str) -> Path:
     """A path; `~` is the home directory, and a relative path counts from the project, wherever a command is started."""
     try:

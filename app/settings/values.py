@@ -70,11 +70,20 @@ class Settings:
     var_dir: Path = PROJECT_ROOT / "var"
     templates_dir: Path = PROJECT_ROOT / "templates"
     request_deadline_s: float = 60.0
+    smtp_warm_sessions: bool = True
     monthly_test_email: bool = False
     queue_limit: int = 10_000
     queue_workers: int = 8
     celery_broker_url: str | None = field(default=None, repr=False)
     """May hold a password."""
+    turnstile_site_key: str = ""
+    turnstile_secret_key: str = field(default="", repr=False)
+    turnstile_verify_url: str = "https://challenges.cloudflare.com/turnstile/v0/siteverify"
+    """Only tests have another one, on this machine."""
+    hcaptcha_site_key: str = ""
+    hcaptcha_secret_key: str = field(default="", repr=False)
+    hcaptcha_verify_url: str = "https://api.hcaptcha.com/siteverify"
+    """Only tests have another one, on this machine."""
     connection_ports: tuple[int, ...] = (25, 465, 587, 2525)
     connection_allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     email_retention_days: int = 90

@@ -54,6 +54,13 @@ VARIABLES = (
         "who receives it when that address is refused",
         "catchall@example.com",
     ),
+    Variable(
+        "SMTP_WARM_SESSIONS",
+        "smtp_warm_sessions",
+        flag,
+        "true",
+        "keep a session open at the first server and where mail went lately, so that no mail waits for one",
+    ),
     Variable("MONTHLY_TEST_EMAIL", "monthly_test_email", flag, "false", "send a test message every 30 days"),
     Variable(
         "REQUEST_DEADLINE_SECONDS",
@@ -101,6 +108,29 @@ VARIABLES = (
         choice("debug", "info", "warning", "error", "critical", synonyms={"warn": "warning", "fatal": "critical"}),
         "info",
         "debug, info, warning, error or critical",
+    ),
+    # Checks that a form may ask its visitors for, besides those that need no account.
+    Variable(
+        "TURNSTILE_SITE_KEY",
+        "turnstile_site_key",
+        readers.public_key,
+        "",
+        "Cloudflare Turnstile as a check of web forms: its public key",
+        "0x4AAAAAAAexample",
+    ),
+    Variable(
+        "TURNSTILE_SECRET_KEY", "turnstile_secret_key", readers.secret_text, "", "its secret key, needed with the other"
+    ),
+    Variable(
+        "HCAPTCHA_SITE_KEY",
+        "hcaptcha_site_key",
+        readers.public_key,
+        "",
+        "hCaptcha as a check of web forms: its public key",
+        "10000000-ffff-ffff-ffff-000000000001",
+    ),
+    Variable(
+        "HCAPTCHA_SECRET_KEY", "hcaptcha_secret_key", readers.secret_text, "", "its secret key, needed with the other"
     ),
     # Connections, which callers with an access token make.
     Variable(

@@ -4,6 +4,7 @@ import errno
 import os
 import selectors
 import socket
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import chain, zip_longest
@@ -13,6 +14,10 @@ from app.smtp.resolver import Address
 
 STAGGER_S = 0.25
 """The head start of each address before the next is tried beside it (RFC 8305 section 5)."""
+KEEPALIVE_S = 3
+"""Silence after which the kernel asks whether the other side is still there, and again so often."""
+KEEPALIVES_LIMIT = 20
+"""Unanswered ones end the connection. Together they take longer than any reply is waited for."""
 
 
 def connect(addresses: Sequence[Address], deadline: float) -> socket.socket:
@@ -25,12 +30,24 @@ def connect(addresses: Sequence[Address], deadline: float) -> socket.socket:
         winner = _race(deque(_interleaved(addresses)), begun, deadline)
         winner.setblocking(True)
         winner.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        winner.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        _ask_for_signs_of_life(winner)
         begun.discard(winner)
         return winner
     finally:
         for loser in begun:
             loser.close()
+
+
+def _ask_for_signs_of_life(connected: socket.socket) -> None:
+    """The kernel asks the other side's kernel on a silent connection, which also reminds firewalls of it.
+
+    Nothing of it reaches the server. Where these options do not exist, the kernel asks after two hours.
+    """
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if sys.platform == "linux":
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_S)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_S)
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVES_LIMIT)
 
 
 def _race(waiting: deque[Address], begun: set[socket.socket], deadline: float) -> socket.socket:

@@ -23,6 +23,7 @@ from app.smtp.pools import Pools, Route
 from app.smtp.reply import CLOSING
 from app.smtp.session import SMTPSession
 from app.smtp.transaction import Transaction
+from app.smtp.warming import Warmer
 
 
 class Deliverer:
@@ -31,6 +32,12 @@ class Deliverer:
     def __init__(self, *, clock: Clock = utc_now) -> None:
         self._clock = clock
         self._pools = Pools()
+        self._warmer: Warmer | None = None
+
+    def keep_warm(self, standing: Sequence[SMTPConfiguration]) -> None:
+        """From now on keeps a session open at each of these, and for a while where the last mail went; called once."""
+        self._warmer = Warmer(self._pools, standing)
+        self._warmer.start()
 
     def deliver(
         self,
@@ -91,6 +98,8 @@ class Deliverer:
 
     def close(self) -> None:
         """Ends the idle sessions; those at work end with their message."""
+        if self._warmer is not None:
+            self._warmer.stop()
         self._pools.close()
 
 

@@ -74,6 +74,10 @@ class Dialogue(smtplib.SMTP):
             return False
         return self._connection.is_silent() if thoroughly else self._connection.is_established()
 
+    def unheard_s(self) -> float:
+        """How long the other side's kernel has given no sign of life; inf where that is not known."""
+        return float("inf") if self._connection is None else self._connection.unheard_s()
+
     def write(self, data: bytes | memoryview) -> None:
         """Sends everything, or raises: then the server has a part at most."""
         self.in_step = False
@@ -87,7 +91,8 @@ class Dialogue(smtplib.SMTP):
         """The next reply, of bounded length, before the phase's deadline."""
         wire = self._wire
         try:
-            reply = _read_reply(wire, self._deadline)
+            code, is_last, text = parse_line(wire.read_line(self._deadline, limit=REPLY_LINE_LIMIT))
+            reply = Reply(code, text) if is_last else _read_further(wire, self._deadline, text)
         except (OSError, ReplyMalformed) as error:
             raise self._failure(error) from error
         if reply.code == CLOSING:
@@ -129,11 +134,12 @@ class Dialogue(smtplib.SMTP):
         return SessionFailed(self.stage, detail=str(error) or type(error).__name__)
 
 
-def _read_reply(wire: Wire, deadline: float) -> Reply:
-    texts: list[bytes] = []
+def _read_further(wire: Wire, deadline: float, first: bytes) -> Reply:
+    """The reply whose first line was not its last; its last line's code counts."""
+    texts = [first]
     while len(texts) < REPLY_LINES_LIMIT:
         code, is_last, text = parse_line(wire.read_line(deadline, limit=REPLY_LINE_LIMIT))
         texts.append(text)
         if is_last:
-            return Reply(code, text if len(texts) == 1 else b"\n".join(texts))
+            return Reply(code, b"\n".join(texts))
     raise ReplyMalformed(f"a reply has more than {REPLY_LINES_LIMIT} lines")

@@ -51,6 +51,10 @@ class SessionPool:
         self._waiting: deque[SimpleQueue[SMTPSession | None]] = deque()
         self._slots_taken = 0
         self._is_closed = False
+        self.used_at = float("-inf")
+        """When a session was last given back (`time.monotonic`); one that nobody used yet does not count."""
+        self.is_kept_warm = False
+        """Whether one idle session is kept, however long nobody uses it."""
 
     def acquire(
         self,
@@ -79,8 +83,16 @@ class SessionPool:
 
     def release(self, session: SMTPSession) -> None:
         """Takes a session back: for the next in line, for later, or to be closed."""
+        self.used_at = session.last_used_at
         if session.is_reusable and not _is_worn_out(session):
-            session.is_reused = True
+            self._lend_later(session)
+        else:
+            self._end(session)
+            self._free_slot()
+
+    def _lend_later(self, session: SMTPSession) -> None:
+        session.is_reused = True
+        if session.is_reusable:
             with self._lock:
                 if self._waiting:
                     self._waiting.popleft().put(session)
@@ -92,14 +104,58 @@ class SessionPool:
         self._free_slot()
 
     def give_up_idle(self, *, unused_since: float | None = None) -> None:
-        """Retires idle sessions: all, or those not used since a moment (`time.monotonic`)."""
-        limit = float("inf") if unused_since is None else unused_since
+        """Retires idle sessions: all, or those not used since a moment (`time.monotonic`) but the one to be kept."""
         with self._lock:
-            given_up = [session for session in self._idle if session.last_used_at <= limit]
-            self._idle = [session for session in self._idle if session.last_used_at > limit]
+            kept: list[SMTPSession] = []
+            if unused_since is not None:
+                kept = [session for session in self._idle if session.last_used_at > unused_since]
+                kept = kept or (self._idle[-1:] if self.is_kept_warm else [])
+            given_up = [session for session in self._idle if session not in kept]
+            self._idle = kept
             self._slots_taken -= len(given_up)
         for session in given_up:
             self._retire(session)
+
+    # What keeps one session ready, used by `warming`.
+
+    @property
+    def next_idle(self) -> SMTPSession | None:
+        """The idle session that would be lent next; somebody else may be lent it at any time."""
+        with self._lock:
+            return self._idle[-1] if self._idle else None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no session at all, neither idle nor lent nor being opened."""
+        return self._slots_taken == 0
+
+    def open_ahead(self, deadline: float) -> None:
+        """Opens a session that nobody asked for yet, where there is room for it. Raises SessionFailed."""
+        with self._lock:
+            if self._is_closed or self._slots_taken >= self._configuration.max_connections:
+                return
+            self._slots_taken += 1
+        session = self._open(deadline)
+        self._lend_later(session)
+
+    def prove(self, session: SMTPSession, limit: float) -> None:
+        """Has an idle session prove itself until `limit`, unless it was lent meanwhile."""
+        if self._take_out(session):
+            session.prove(limit)
+            self._lend_later(session)
+
+    def give_up(self, session: SMTPSession) -> None:
+        """Retires an idle session, unless it was lent meanwhile."""
+        if self._take_out(session):
+            self._end(session)
+            self._free_slot()
+
+    def _take_out(self, session: SMTPSession) -> bool:
+        with self._lock:
+            if session not in self._idle:
+                return False
+            self._idle.remove(session)
+            return True
 
     def close(self) -> None:
         """Retires what is idle, and whatever comes back from now on."""

@@ -67,6 +67,11 @@ class Pools:
                 self._start_caretaker()
         return route
 
+    def routes(self) -> list[Route]:
+        """All that were asked for so far."""
+        with self._lock:
+            return list(self._routes.values())
+
     def is_open(self, configuration: SMTPConfiguration, account: Account) -> bool:
         """Whether the way there is known to lead nowhere just now."""
         route = self._routes.get((configuration, account))
@@ -120,7 +125,5 @@ class Pools:
             say_goodbye([session for session in retired if session is not None], monotonic() + FAREWELL_S)
 
     def _sweep(self) -> None:
-        with self._lock:
-            routes = list(self._routes.values())
-        for route in routes:
+        for route in self.routes():
             route.pool.give_up_idle(unused_since=monotonic() - IDLE_LIMIT_S)

@@ -45,7 +45,8 @@ class SMTPSession(Dialogue):
         super().__init__(timeout_s=configuration.timeout_s, limit=limit)
         self.configuration = configuration
         self.account = account
-        self.opened_at = self.last_used_at = monotonic()
+        self.opened_at = self.last_used_at = self.proved_at = monotonic()
+        """`last_used_at`: by a message; `proved_at`: when the server last answered, if only to NOOP."""
         self.messages = 0
         self.is_reused = False
         """Whether it was lent before, so that a failure may only mean that the server had given it up."""
@@ -64,7 +65,7 @@ class SMTPSession(Dialogue):
             self.close()
             raise
         self.in_step = True
-        self.opened_at = self.last_used_at = monotonic()
+        self.opened_at = self.last_used_at = self.proved_at = monotonic()
 
     def look_up(self) -> tuple[Address, ...]:
         """The addresses of the host that may be connected to. Look-up and connecting share one deadline.
@@ -136,6 +137,21 @@ class SMTPSession(Dialogue):
             if reply.code not in MECHANISM_REFUSED:
                 break
         raise SessionFailed(Stage.AUTH, reply=reply)
+
+    def prove(self, limit: float) -> None:
+        """NOOP (RFC 5321 section 4.1.1.9) until `limit`: the server answers, or the session is of no use any more."""
+        self.limit = limit
+        try:
+            # A 421 that came by itself is not taken for the answer.
+            if self.is_alive(thoroughly=True):
+                self.begin(Stage.MAIL)
+                self.write(b"NOOP\r\n")
+                self.in_step = self.read_reply().code == DONE
+            else:
+                self.close()
+        except SessionFailed:
+            self.close()
+        self.proved_at = monotonic()
 
     def _hear_greeting(self) -> None:
         self.begin(Stage.GREETING)

@@ -24,6 +24,10 @@ ONE_WRITE_LIMIT = 64 * 1024
 IDLE_LIMIT_S = 5.0
 """After it the envelope goes first, too: where a firewall forgot the connection, a message in the first write would end
 as unknown, while an envelope without an answer costs nothing but a fresh session."""
+PROVED_LIMIT_S = 40.0
+"""A session whose server answered so recently (`warming` sees to it) is as good as one that was just used, as long as
+the kernels at both ends have heard of each other within the limit above: no firewall has forgotten them. What is traded
+for the round trip: a proxy on the way may answer keepalives in the place of a server that hangs since its last NOOP."""
 FINAL_REPLY_TIMEOUT_S = 30.0
 """Giving up earlier after the dot is what doubles mail."""
 BYTES_PER_SECOND = 100_000
@@ -75,7 +79,7 @@ class Transaction:
         except SessionFailed as failure:
             return judge_failure(failure)
         finally:
-            self._session.last_used_at = monotonic()
+            self._session.last_used_at = self._session.proved_at = monotonic()
 
     def _converse(self) -> Verdict:
         session = self._session
@@ -86,7 +90,7 @@ class Transaction:
             return self._envelope_in_one_write() or (self._by_bdat() if is_chunking else self._by_data())
         if not is_chunking:
             return self._envelope_and_data() or self._behind_data()
-        if self._envelope.size <= ONE_WRITE_LIMIT and monotonic() - session.last_used_at <= IDLE_LIMIT_S:
+        if self._envelope.size <= ONE_WRITE_LIMIT and _is_proved(session):
             return self._in_one_write()
         return self._envelope_in_one_write() or self._by_bdat()
 
@@ -114,6 +118,10 @@ class Transaction:
 
     def _judge_together(self, replies: list[Reply], failure: SessionFailed | None) -> Verdict:
         """The verdict of the replies to the envelope and to BDAT LAST, of which `failure` may have cut off the end."""
+        if failure is None and all(reply.is_positive for reply in replies):
+            self.refused = self._envelope.unsafe
+            self._session.in_step = True
+            return self._settle(replies[-1])
         refusal = self._judge_envelope(replies)
         has_recipient = (
             len(replies) >= len(self._envelope.commands) and replies[len(self._envelope.commands) - 1].is_positive
@@ -247,3 +255,9 @@ class Transaction:
 
     def _data_timeout_s(self) -> float:
         return self._session.configuration.timeout_s + self._envelope.size / BYTES_PER_SECOND
+
+
+def _is_proved(session: SMTPSession) -> bool:
+    """Whether the way to the server is known to be open, so that the message may go before any answer."""
+    silence_s = monotonic() - session.proved_at
+    return silence_s <= IDLE_LIMIT_S or (silence_s <= PROVED_LIMIT_S and session.unheard_s() <= IDLE_LIMIT_S)

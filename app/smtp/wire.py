@@ -21,6 +21,9 @@ SLACK_S = 0.02
 """A deadline may be overrun by this much, which saves setting the kernel's timer anew for every message."""
 
 _TCP_ESTABLISHED = 1
+_TCP_INFO_SIZE = 60
+_LAST_ACK_MS = struct.Struct("@56xI")
+"""Where `struct tcp_info` of linux/tcp.h says how long ago the other side acknowledged something."""
 _HAS_TCP_INFO = sys.platform == "linux"
 
 
@@ -109,6 +112,18 @@ class Wire:
             return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_ESTABLISHED
         except OSError:
             return False
+
+    def unheard_s(self) -> float:
+        """How long ago the other side's kernel last gave a sign of life, if only to a keepalive; inf if unknown."""
+        if not _HAS_TCP_INFO:
+            return float("inf")
+        try:
+            (milliseconds,) = _LAST_ACK_MS.unpack(
+                self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
+            )
+        except (OSError, struct.error):
+            return float("inf")
+        return float(milliseconds) / 1000
 
     def is_silent(self) -> bool:
         """Whether the other side has neither closed nor said anything since its last reply (a 421, say)."""
