@@ -18,6 +18,12 @@ LetterboxError
  ├─ ProjectNotFound, ProjectExists
  ├─ ConnectionNotFound, ConnectionExists, ConnectionUnreadable
  ├─ ConnectionInvalid          what was given for a connection breaks its type's rules; carries field -> sentences
+ ├─ FormNotFound, FormExists
+ ├─ FormInvalid                what was given for a form breaks its rules; carries field -> sentences
+ ├─ SubmissionInvalid          a visitor's submission lacks something; carries field -> faults
+ ├─ OriginRefused              a submission came from a page that may not submit
+ ├─ CheckFailed                a submission did not look like a human's; carries the reason
+ ├─ SubmissionLimitReached     the form had enough for this hour
  ├─ DatabaseUnusable           the database cannot be opened or migrated at the start
  ├─ RecordUnavailable          the database does not answer, or did not take what must come before sending
  │   └─ HandOverUnrecorded     it failed between two servers; carries the attempts until then
@@ -31,6 +37,7 @@ from collections.abc import Mapping, Sequence
 from app.model.access import Permission
 from app.model.connection import FIRST_SMTP_INDEX
 from app.model.email import Email
+from app.model.form import CheckFailure, Fault
 from app.model.outcome import Attempt
 
 
@@ -172,6 +179,58 @@ class ConnectionInvalid(LetterboxError):
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
         self.errors = {name: list(sentences) for name, sentences in errors.items()}
         super().__init__(" ".join(f"{name}: {' '.join(sentences)}" for name, sentences in self.errors.items()))
+
+
+class FormNotFound(LetterboxError):
+    """No form has the key, or the project no form of the name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"Form '{name}' not found")
+
+
+class FormExists(LetterboxError):
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"Form '{name}' already exists")
+
+
+class FormInvalid(LetterboxError):
+    """`errors` maps each field of the form's definition, as it is named on the wire, to its sentences."""
+
+    def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
+        self.errors = {name: list(sentences) for name, sentences in errors.items()}
+        super().__init__(" ".join(f"{name}: {' '.join(sentences)}" for name, sentences in self.errors.items()))
+
+
+class SubmissionInvalid(LetterboxError):
+    """`errors` maps fields, as the visitor's form names them, to what is wrong; "" stands for the whole of it."""
+
+    def __init__(self, errors: Mapping[str, Sequence[Fault]]) -> None:
+        self.errors = {name: tuple(faults) for name, faults in errors.items()}
+        super().__init__("; ".join(f"{name}: {', '.join(faults)}" for name, faults in self.errors.items()))
+
+
+class OriginRefused(LetterboxError):
+    """None stands for a request that does not say where it comes from."""
+
+    def __init__(self, origin: str | None) -> None:
+        self.origin = origin
+        super().__init__(f"the form does not take submissions from {origin or 'nowhere'}")
+
+
+class CheckFailed(LetterboxError):
+    def __init__(self, failure: CheckFailure) -> None:
+        self.failure = failure
+        super().__init__(failure)
+
+
+class SubmissionLimitReached(LetterboxError):
+    """The form takes more in `retry_after_s` seconds."""
+
+    def __init__(self, retry_after_s: int) -> None:
+        self.retry_after_s = retry_after_s
+        super().__init__(f"again in {retry_after_s} s")
 
 
 class DatabaseUnusable(LetterboxError):

@@ -17,3 +17,4 @@ def prune() -> None:
     click.echo(f"access tokens {pruned.access_tokens}")
     click.echo(f"audit entries {pruned.audit_entries}")
     click.echo(f"idempotency keys {pruned.idempotency_keys}")
+    click.echo(f"form marks {pruned.form_marks}")

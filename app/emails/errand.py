@@ -6,6 +6,7 @@ from app.emails.configurations import failover_order, group_of
 from app.emails.office import Office
 from app.model.access import Caller
 from app.model.email import Email, EmailRequest, Phase, Status
+from app.model.form import Form
 from app.model.message import Message
 from app.model.smtp import SMTPConfiguration
 from app.storage import emails
@@ -35,13 +36,23 @@ class Errand:
     draft: Email
 
 
-def plan(office: Office, request: EmailRequest, *, caller: Caller | None, smtp_id: int | None, is_test: bool) -> Errand:
+def plan(
+    office: Office,
+    request: EmailRequest,
+    *,
+    caller: Caller | None,
+    smtp_id: int | None,
+    is_test: bool,
+    form: Form | None = None,
+) -> Errand:
     """Nothing is recorded yet. Raises RequestInvalid, SMTPConfigurationNotFound and TestAccountMissing."""
-    group = failover_order(
-        group_of(office, caller.project_id if caller else None, smtp_id), smtp_id=smtp_id, is_test=is_test
-    )
+    project_id = caller.project_id if caller else form.project_id if form else None
+    group = failover_order(group_of(office, project_id, smtp_id), smtp_id=smtp_id, is_test=is_test)
     office.composer.check(request)
-    recipients = _recipients(office, request, requested=group[0], is_test=is_test, caller=caller)
+    if form is not None:
+        recipients = Recipients(request.to or form.recipients)
+    else:
+        recipients = _recipients(office, request, requested=group[0], is_test=is_test, caller=caller)
     draft = Email(
         id=emails.new_id(),
         status=Status.SENDING,
@@ -52,7 +63,8 @@ def plan(office: Office, request: EmailRequest, *, caller: Caller | None, smtp_i
         reception_email=recipients.to[0],
         sender=request.email,
         priority=request.priority,
-        project_id=caller.project_id if caller else None,
+        project_id=project_id,
+        form_key=form.key if form else None,
     )
     return Errand(
         request=request,
@@ -74,7 +86,7 @@ def compose(office: Office, errand: Errand, email: Email) -> Message:
         to=errand.recipients.to,
         cc=errand.recipients.cc,
         message_id_domain=requested.account.address.rpartition("@")[2],
-        allows_raw_html=email.project_id is not None,
+        allows_raw_html=email.project_id is not None and email.form_key is None,
         charset=requested.charset,
     )
 

@@ -15,7 +15,7 @@ from app.emails.monthly_test import send_monthly_test
 from app.emails.office import Office
 from app.emails.record import KEY_LIFETIME, LEASE, renew_leases, settle_abandoned
 from app.model.clock import Clock
-from app.storage import access_tokens, audit, blocks, cooldowns, emails, idempotency
+from app.storage import access_tokens, audit, blocks, cooldowns, emails, form_marks, idempotency
 from app.storage.times import to_ms
 
 log = structlog.get_logger(__name__)
@@ -109,6 +109,7 @@ class Pruned:
     access_tokens: int = 0
     audit_entries: int = 0
     idempotency_keys: int = 0
+    form_marks: int = 0
 
 
 def prune(office: Office) -> Pruned:
@@ -125,5 +126,6 @@ def prune(office: Office) -> Pruned:
             # Clients come for a token every hour; what people did stays on record.
             idempotency_keys=idempotency.prune(connection, older_than_ms=to_ms(now - KEY_LIFETIME)),
             audit_entries=audit.prune(connection, action=ISSUE_TOKEN, older_than_ms=emails_before),
+            form_marks=form_marks.prune(connection, now_ms=to_ms(now)),
         )
     )

@@ -13,12 +13,14 @@ import structlog
 
 from app.emails import record, retries
 from app.emails.configurations import failover_order, group_of
-from app.emails.errand import compose, plan
+from app.emails.errand import Errand, compose, plan
 from app.emails.handing_over import HandingOver
 from app.emails.office import Office
+from app.emails.record import Also
 from app.errors import HandOverUnrecorded, LetterboxError, Overloaded
 from app.model.access import Caller
 from app.model.email import Email, EmailRequest, Status
+from app.model.form import Form
 from app.model.outcome import Attempt, Outcome
 from app.model.smtp import SMTPConfiguration
 from app.storage import queue
@@ -39,17 +41,16 @@ def enqueue(
     smtp_id: int | None = None,
     is_test: bool = False,
     key: IdempotencyKey | None = None,
+    form: Form | None = None,
+    also: Also | None = None,
 ) -> Email:
     """Accept `request` durably and return its record, with status Queued.
 
-    Raises RequestInvalid, SMTPConfigurationNotFound, TestAccountMissing, Overloaded (the backlog is full), KeyTaken,
-    CooldownActive and RecordUnavailable, each with nothing accepted.
+    `form` is set for a visitor's submission: it says where that goes. `also` is written in the same transaction; what
+    it raises is raised here, with nothing accepted. So are RequestInvalid, SMTPConfigurationNotFound,
+    TestAccountMissing, Overloaded (the backlog is full), KeyTaken, CooldownActive and RecordUnavailable.
     """
-    if office.backlog.is_full():
-        raise Overloaded("Too many messages are waiting to be delivered.")
-    errand = plan(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test)
-    now = office.clock()
-    draft = replace(errand.draft, status=Status.QUEUED, expires_at=now + retries.LIFETIME, next_attempt_at=now)
+    errand = _planned(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test, form=form)
 
     def pack(email: Email) -> QueuedMessage:
         return QueuedMessage(
@@ -58,9 +59,41 @@ def enqueue(
             catch_all=errand.catch_all,
         )
 
-    email = record.open_queued_record(office, draft, pack=pack, key=key)
+    email = record.open_queued_record(office, errand.draft, pack=pack, key=key, also=also)
     office.bell.ring(email.id)
     return email
+
+
+def pretend(
+    office: Office, request: EmailRequest, *, form: Form, smtp_id: int | None = None, also: Also | None = None
+) -> Email:
+    """Everything that `enqueue` does for a submission, and raises, but no email: for a bot that must not notice.
+
+    The cooldown and what `also` writes are committed.
+    """
+    errand = _planned(office, request, caller=None, smtp_id=smtp_id, is_test=False, form=form)
+    record.count_without_record(office, errand.draft, also=also)
+    return errand.draft
+
+
+def _planned(
+    office: Office,
+    request: EmailRequest,
+    *,
+    caller: Caller | None,
+    smtp_id: int | None,
+    is_test: bool,
+    form: Form | None,
+) -> Errand:
+    """The errand, its draft as a queue takes it. Raises Overloaded, and what `plan` raises."""
+    if office.backlog.is_full():
+        raise Overloaded("Too many messages are waiting to be delivered.")
+    errand = plan(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test, form=form)
+    now = office.clock()
+    # Nobody tells a visitor later that the message did not arrive, so it is tried for as long as mail servers do.
+    lifetime = retries.LIFETIME if form is None else retries.LIFETIME_OF_SUBMISSIONS
+    draft = replace(errand.draft, status=Status.QUEUED, expires_at=now + lifetime, next_attempt_at=now)
+    return replace(errand, draft=draft)
 
 
 def deliver_one(office: Office, email: Email) -> Email:

@@ -31,7 +31,12 @@ LEASE = timedelta(seconds=30)
 KEY_LIFETIME = timedelta(hours=24)
 """How long an idempotency key is remembered."""
 
-_LEASE_MS = LEASE // timedelta(milliseconds=1)
+Also = Callable[[Connection, Email], None]
+"""What is written together with an email that was added; what it raises undoes both."""
+
+_MILLISECOND = timedelta(milliseconds=1)
+_LEASE_MS = LEASE // _MILLISECOND
+_KEY_LIFETIME_MS = KEY_LIFETIME // _MILLISECOND
 
 
 def open_record(office: Office, draft: Email, *, key: IdempotencyKey | None = None) -> Email:
@@ -47,13 +52,33 @@ def open_record(office: Office, draft: Email, *, key: IdempotencyKey | None = No
 
 
 def open_queued_record(
-    office: Office, draft: Email, *, pack: Callable[[Email], QueuedMessage], key: IdempotencyKey | None = None
+    office: Office,
+    draft: Email,
+    *,
+    pack: Callable[[Email], QueuedMessage],
+    key: IdempotencyKey | None = None,
+    also: Also | None = None,
 ) -> Email:
     """The same for an email that a worker will deliver; `pack` makes its message, which is stored with it."""
     email = draft
-    while not _write_row(office, email, key=key, queued=pack(email)):
+    while not _write_row(office, email, key=key, queued=pack(email), also=also):
         email = replace(email, id=emails.new_id())
     return email
+
+
+def count_without_record(office: Office, draft: Email, *, also: Also | None) -> None:
+    """What a submission does to its form's cooldown, and `also`, without the email. Raises what the others raise."""
+    now_ms = to_ms(office.clock())
+
+    def work(connection: Connection) -> Refusal | None:
+        refusal = reservation.reserve(office, connection, draft, now_ms=now_ms)
+        if refusal is None and also is not None:
+            also(connection, draft)
+        return refusal
+
+    refusal = office.database.write(work, outlives_power=True)
+    if refusal is not None:
+        raise _cooldown_active(office, refusal)
 
 
 def hand_over(office: Office, email: Email) -> None:
@@ -76,6 +101,7 @@ def hand_over(office: Office, email: Email) -> None:
 def settle(office: Office, email: Email, *, attempts: tuple[Attempt, ...], status: Status) -> Email:
     """Record the outcome, settle the cooldown, and return the record as it now is. Never raises RecordUnavailable."""
     now = office.clock()
+    now_ms = to_ms(now)
     last = attempts[-1] if attempts else None
     settled = replace(
         email,
@@ -90,8 +116,9 @@ def settle(office: Office, email: Email, *, attempts: tuple[Attempt, ...], statu
     def work(connection: Connection) -> None:
         # A row that was settled as abandoned has had its cooldown counted; now it only learns the truth.
         if emails.settle(connection, settled):
-            reservation.settle(office, connection, settled, now_ms=to_ms(now))
-        if email.is_queued:
+            reservation.settle(office, connection, settled, now_ms=now_ms)
+        # Of what a visitor wrote there is no other copy: it stays until it is delivered or too old to be kept.
+        if email.is_queued and not (email.form_key is not None and status is Status.FAILED):
             queue.remove_message(connection, email.id)
 
     office.write_outcome(work)
@@ -166,11 +193,17 @@ def settle_abandoned(office: Office) -> None:
         log.warning("an email was left behind by its process", email_id=email.id, status=email.status)
 
 
-def _write_row(office: Office, email: Email, *, key: IdempotencyKey | None, queued: QueuedMessage | None) -> bool:
+def _write_row(
+    office: Office,
+    email: Email,
+    *,
+    key: IdempotencyKey | None,
+    queued: QueuedMessage | None,
+    also: Also | None = None,
+) -> bool:
     """One transaction for everything that an email begins with. False, with nothing written, when its id is taken."""
-    now = office.clock()
-    now_ms = to_ms(now)
-    valid_from_ms = to_ms(now - KEY_LIFETIME)
+    now_ms = to_ms(office.clock())
+    valid_from_ms = now_ms - _KEY_LIFETIME_MS
 
     def is_known(connection: Connection) -> bool:
         return key is not None and idempotency.find(connection, key, valid_from_ms=valid_from_ms) is not None
@@ -192,6 +225,8 @@ def _write_row(office: Office, email: Email, *, key: IdempotencyKey | None, queu
             if not is_first:
                 # Another process has just taken it: raised, so that nothing of this is committed.
                 raise KeyTaken
+        if also is not None:
+            also(connection, email)
         return True
 
     # What is answered with 202 is a promise, and so is the answer to a repeated request.
@@ -199,9 +234,13 @@ def _write_row(office: Office, email: Email, *, key: IdempotencyKey | None, queu
     if isinstance(result, KeyTaken):
         raise result
     if isinstance(result, Refusal):
-        office.metrics.refusals.labels(guard="cooldown").inc()
-        raise CooldownActive(wait_s=result.wait_s, usage=result.usage)
+        raise _cooldown_active(office, result)
     return result
+
+
+def _cooldown_active(office: Office, refusal: Refusal) -> CooldownActive:
+    office.metrics.refusals.labels(guard="cooldown").inc()
+    return CooldownActive(wait_s=refusal.wait_s, usage=refusal.usage)
 
 
 def _count_attempts(office: Office, attempts: tuple[Attempt, ...]) -> None:

@@ -9,6 +9,9 @@ from app.model.email import Email, Priority
 LIFETIME = timedelta(hours=24)
 """How long an email is tried. Behind it nobody waits for the message any more, and its sender should learn so."""
 
+LIFETIME_OF_SUBMISSIONS = timedelta(days=5)
+"""The same for what visitors wrote in forms: nobody would tell them. RFC 5321, section 4.5.4.1 asks for 4 to 5 days."""
+
 _FIRST = {Priority.URGENT: timedelta(seconds=10)}
 _FIRST_OF_OTHERS = timedelta(seconds=40)
 _LONGEST = {Priority.URGENT: timedelta(minutes=10)}

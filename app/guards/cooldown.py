@@ -1,7 +1,8 @@
 """How long a sender has to wait between messages (spec: abuse protection, "Per sender: cooldown").
 
-Used by `emails.send`: `reserve` before sending, `extend` while sending takes long, `settle` when the outcome is known.
-A reservation that nobody settles ends by itself. All run in the caller's transaction, as one with the record.
+Used by `emails.record`: `reserve` before sending, `is_held` before the hand-over, `extend` while it takes long, and
+`settle` when the outcome is known. A reservation that nobody settles ends by itself. All run in the caller's
+transaction, as one with the record.
 """
 
 import unicodedata
@@ -55,6 +56,11 @@ def reserve(
         if refusal is not None:
             return refusal
     return Refusal(step_ms / 1000, 1)
+
+
+def is_held(connection: Connection, *, sender: str, smtp_id: int, is_test: bool, reserved_by: str) -> bool:
+    """Whether a reservation stands; False when it has expired and another message took it over."""
+    return cooldowns.is_held(connection, CooldownKey(sender, smtp_id, is_test), email_id=reserved_by)
 
 
 def extend(

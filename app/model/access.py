@@ -16,6 +16,8 @@ class Permission(StrEnum):
     """Send as a backend, through the project's connections too."""
     EMAILS_VIEW = "EMAILS:VIEW"
     """List the project's emails."""
+    FORMS_MANAGE = "FORMS:MANAGE"
+    """Everything with the project's web forms."""
 
 
 _IMPLIED = {Permission.CONNECTIONS_MANAGE: Permission.CONNECTIONS_VIEW}

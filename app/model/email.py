@@ -84,7 +84,8 @@ class Email:
     """The record of one email: the truth that `GET /api/v1/emails/{id}` shows.
 
     `id` is 8 upper-case hex digits. Datetimes are aware and in UTC. `project_id` is the project of the access token
-    that it was sent with, None for an anonymous caller's; `reception_email` is the first recipient. `expires_at` is
+    that it was sent with, or of the form, None for an anonymous caller's; `form_key` is that of the form that it was
+    submitted in; `reception_email` is the first recipient. `expires_at` is
     set when nobody waits for the outcome: workers try until then, `rounds` times so far, again at `next_attempt_at`.
     """
 
@@ -100,6 +101,7 @@ class Email:
     settled_at: datetime | None = None
     attempts: tuple[Attempt, ...] = ()
     project_id: int | None = None
+    form_key: str | None = None
     priority: Priority = Priority.NORMAL
     expires_at: datetime | None = None
     next_attempt_at: datetime | None = None

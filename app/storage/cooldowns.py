@@ -1,7 +1,7 @@
 """Queries of the table `cooldowns`: one row per sender, SMTP configuration and test mode. Used by `guards.cooldown`.
 
 Every function takes the connection of the caller's transaction. The statements are built once, because each POST runs
-two of them; upserts are spelled the same on SQLite and PostgreSQL.
+three of them; upserts are spelled the same on SQLite and PostgreSQL.
 """
 
 from typing import Any, Final, NamedTuple
@@ -35,12 +35,17 @@ def reserve(
     """Reserve the key for one email until `hold_ms` from now, in one atomic statement; False when it has to wait."""
     until_ms = now_ms + hold_ms
     values = {"email_id": email_id, "now_ms": now_ms, "until_ms": until_ms, "step_ms": step_ms}
-    return _RESERVE.row(connection, _parameters(key) | values) is not None
+    return _RESERVE.count(connection, _parameters(key) | values) == 1
 
 
 def find(connection: Connection, key: CooldownKey) -> CooldownRow | None:
     row = connection.execute(_FIND, _parameters(key)).first()
     return None if row is None else CooldownRow(*row)
+
+
+def is_held(connection: Connection, key: CooldownKey, *, email_id: str) -> bool:
+    """Whether this email holds the reservation."""
+    return _LOOK.row(connection, _parameters(key) | {"email_id": email_id}) is not None
 
 
 def extend(connection: Connection, key: CooldownKey, *, email_id: str, until_ms: int) -> bool:
@@ -84,6 +89,7 @@ _IS_FREE = or_(_columns.reserved_until.is_(None), _columns.reserved_until <= _NO
 _HAS_WAITED = or_(_columns.last_sent_at.is_(None), _columns.last_sent_at + _columns.usage * _STEP <= _NOW)
 
 _FIND = select(_columns.usage, _columns.last_sent_at, _columns.reserved_until).where(_IS_KEY)
+_LOOK = Prepared(select(_columns.usage).where(_IS_HELD))
 _EXTEND = Prepared(update(cooldowns).where(_IS_HELD).values(reserved_until=_UNTIL))
 _RELEASE = update(cooldowns).where(_IS_HELD).values(reserved_by=null(), reserved_until=null())
 _DELETE_UNUSED = delete(cooldowns).where(_IS_HELD, _columns.usage == 0)
@@ -100,7 +106,7 @@ def _reserve_statement(dialect: str) -> Any:
         index_elements=_KEY_COLUMNS,
         set_={"reserved_by": insert.excluded.reserved_by, "reserved_until": insert.excluded.reserved_until},
         where=and_(_IS_FREE, _HAS_WAITED),
-    ).returning(_columns.usage)
+    )
 
 
 def _count_statement(dialect: str) -> Any:

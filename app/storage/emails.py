@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.model.email import Email, Phase, Priority, Status
@@ -20,11 +20,18 @@ _PRIORITIES = {priority.rank: priority for priority in Priority}
 def _insert_statement(dialect: str) -> Any:
     values = {column.name: bindparam(f"new_{column.name}", type_=column.type) for column in emails.c}
     insert = {"sqlite": sqlite, "postgresql": postgresql}[dialect].insert(emails).values(**values)
-    return insert.on_conflict_do_nothing(index_elements=["id"]).returning(emails.c.id)
+    return insert.on_conflict_do_nothing(index_elements=["id"])
 
 
 _INSERT = Prepared(_insert_statement)
 _BY_ID = select(emails).where(emails.c.id == bindparam("email_id"))
+# Confirmations are of the form, too, and go to somebody else.
+_OF_FORM_SINCE = select(func.count(), func.min(emails.c.created_at)).where(
+    emails.c.form_key == bindparam("key"),
+    emails.c.created_at > bindparam("since_ms"),
+    emails.c.reception_email == bindparam("recipient"),
+    emails.c.id != bindparam("but"),
+)
 # A row that was taken back and given to another worker is in another round: what the first one says of it is too late.
 _IS_HELD = and_(
     emails.c.id == bindparam("email_id"), emails.c.status == Status.SENDING, emails.c.rounds == bindparam("round")
@@ -44,10 +51,14 @@ _CORRECT = (
         next_attempt_at=None,
     )
 )
+# The lease says it all; the other two let the index of what is under way be used.
+_IS_ABANDONED = and_(
+    emails.c.lease_until < bindparam("now_ms"), emails.c.settled_at.is_(None), emails.c.next_attempt_at.is_(None)
+)
 _TAKE_BACK = (
     update(emails)
     .where(
-        emails.c.lease_until < bindparam("now_ms"),
+        _IS_ABANDONED,
         emails.c.phase == Phase.RECORDED,
         emails.c.expires_at.is_not(None),
     )
@@ -83,8 +94,9 @@ def add(connection: Connection, email: Email, *, lease_until_ms: int | None) -> 
         "new_rounds": email.rounds,
         "new_expires_at": None if email.expires_at is None else to_ms(email.expires_at),
         "new_next_attempt_at": None if email.next_attempt_at is None else to_ms(email.next_attempt_at),
+        "new_form_key": email.form_key,
     }
-    return _INSERT.row(connection, values) is not None
+    return _INSERT.count(connection, values) == 1
 
 
 def find(connection: Connection, email_id: str) -> Email | None:
@@ -115,6 +127,15 @@ def page(
         statement = statement.where(tuple_(c.created_at, c.id) < before)
     newest_first = statement.order_by(c.created_at.desc(), c.id.desc()).limit(limit)
     return [from_row(row) for row in connection.execute(newest_first)]
+
+
+def of_form_since(connection: Connection, email: Email, *, since_ms: int) -> tuple[int, int | None]:
+    """How many other submissions of the email's form there are since then, and when the oldest of them was made."""
+    row = connection.execute(
+        _OF_FORM_SINCE,
+        {"key": email.form_key, "since_ms": since_ms, "recipient": email.reception_email, "but": email.id},
+    ).one()
+    return row[0], row[1]
 
 
 def mark_handed_over(connection: Connection, email: Email, *, lease_until_ms: int) -> bool:
@@ -159,11 +180,11 @@ def settle_abandoned(connection: Connection, *, now_ms: int) -> list[Email]:
     for phase, status in ((Phase.RECORDED, Status.FAILED), (Phase.HANDED_OVER, Status.UNCERTAIN)):
         statement = (
             update(emails)
-            .where(emails.c.lease_until < now_ms, emails.c.phase == phase)
+            .where(_IS_ABANDONED, emails.c.phase == phase)
             .values(status=status, phase=Phase.SETTLED, settled_at=now_ms, lease_until=None)
             .returning(*emails.c)
         )
-        abandoned += [from_row(row) for row in connection.execute(statement)]
+        abandoned += [from_row(row) for row in connection.execute(statement, {"now_ms": now_ms})]
     return abandoned
 
 
@@ -188,6 +209,7 @@ def from_row(row: Row[tuple[object, ...]]) -> Email:
         settled_at=None if values["settled_at"] is None else from_ms(values["settled_at"]),
         attempts=_attempts_from_json(values["attempts"]),
         project_id=values["project_id"],
+        form_key=values["form_key"],
         priority=_PRIORITIES[values["priority"]],
         rounds=values["rounds"],
         expires_at=None if values["expires_at"] is None else from_ms(values["expires_at"]),
@@ -196,6 +218,9 @@ def from_row(row: Row[tuple[object, ...]]) -> Email:
 
 
 def attempts_to_json(attempts: Sequence[Attempt]) -> str:
+    if not attempts:
+        # As every record begins.
+        return "[]"
     return json.dumps(
         [
             {

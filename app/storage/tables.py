@@ -40,12 +40,18 @@ emails = Table(
     Column("rounds", Integer, nullable=False),
     Column("expires_at", BigInteger),
     Column("next_attempt_at", BigInteger),
+    Column("form_key", String(32)),
     CheckConstraint(
         "status IN ('Queued', 'Sending', 'Deferred', 'Sent', 'Failed', 'Uncertain')", name="ck_emails_status"
     ),
     CheckConstraint("phase IN ('recorded', 'handed-over', 'settled')", name="ck_emails_phase"),
     Index("ix_emails_created_at", "created_at"),
-    Index("ix_emails_lease_until", "lease_until"),
+    Index(
+        "ix_emails_under_way",
+        "created_at",
+        sqlite_where=text("settled_at IS NULL AND next_attempt_at IS NULL"),
+        postgresql_where=text("settled_at IS NULL AND next_attempt_at IS NULL"),
+    ),
     Index(
         "ix_emails_project",
         "project_id",
@@ -64,6 +70,13 @@ emails = Table(
         postgresql_where=text("project_id IS NOT NULL"),
     ),
     Index(
+        "ix_emails_form",
+        "form_key",
+        "created_at",
+        sqlite_where=text("form_key IS NOT NULL"),
+        postgresql_where=text("form_key IS NOT NULL"),
+    ),
+    Index(
         "ix_emails_next_attempt",
         "priority",
         "next_attempt_at",
@@ -73,8 +86,11 @@ emails = Table(
 )
 """`lease_until`: who delivers the row must have settled it by then, or is dead; NULL once settled.
 
+It is in no index, because it changes with every hand-over and renewal: the few rows that are under way are.
+
 `expires_at` says that workers deliver it; while it waits for one it has a `next_attempt_at`. `priority` is a rank, 0
 first. `project_id` is NULL for the emails of anonymous callers. It outlives its project: nobody inherits its emails.
+`form_key` says which form the email came in through; NULL for all others. It outlives its form.
 """
 
 queued_messages = Table(
@@ -113,6 +129,7 @@ cooldowns = Table(
     Column("reserved_until", BigInteger),
     PrimaryKeyConstraint("sender", "smtp_id", "is_test", name="pk_cooldowns"),
     CheckConstraint("usage >= 0", name="ck_cooldowns_usage"),
+    sqlite_with_rowid=False,
 )
 
 blocks = Table(
@@ -215,3 +232,30 @@ audit_entries = Table(
     Index("ix_audit_entries_project", "project", "id"),
 )
 """Who did what to which subject, with the names of the fields that changed (a JSON array) and no values."""
+
+forms = Table(
+    "forms",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("project_id", Integer, ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
+    Column("key", String(32), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("name_key", String(100), nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("updated_at", BigInteger, nullable=False),
+    UniqueConstraint("key", name="uq_forms_key"),
+    UniqueConstraint("project_id", "name_key", name="uq_forms_name"),
+    sqlite_autoincrement=True,
+)
+"""`key` stands in the pages that post to the form; `definition` is a JSON object with what its owner decided."""
+
+form_marks = Table(
+    "form_marks",
+    metadata,
+    Column("digest", String(64), primary_key=True),
+    Column("reference", String(8)),
+    Column("expires_at", BigInteger, nullable=False),
+    Index("ix_form_marks_expires_at", "expires_at"),
+)
+"""What must not count twice until it expires: submissions, with their email's id, and spent challenges, without one."""

@@ -10,7 +10,7 @@ from app.emails.monthly_test import send_monthly_test
 from app.emails.office import Office
 from app.errors import RecordUnavailable
 from app.model.email import Email, Phase, Status
-from app.storage import emails
+from app.storage import emails, form_marks
 from app.storage.times import to_ms
 from tests.conftest import MakeService, Service, valid_request
 from tests.smtp_server import SMTPServer
@@ -155,6 +155,22 @@ def test_an_outcome_that_could_not_be_written_is_answered_and_written_later(
     record = service.client.get(answer.headers["Location"]).json
     assert record is not None
     assert record["status"] == "Sent"
+
+
+def test_pruning_forgets_the_marks_of_forms_that_have_expired(make_service: MakeService) -> None:
+    clock = Clock()
+    office = _office(make_service(clock=clock))
+    now_ms = to_ms(clock.now)
+    for digest, expires_ms in (("a" * 64, now_ms + 1000), ("b" * 64, now_ms + 60_000)):
+        assert office.database.write(
+            lambda connection, digest=digest, expires_ms=expires_ms: form_marks.add(  # type: ignore[misc]
+                connection, digest, reference=None, expires_ms=expires_ms, now_ms=now_ms
+            )
+        )
+    assert housekeeping.prune(office).form_marks == 0
+    clock.now += timedelta(seconds=1)
+    assert housekeeping.prune(office) == housekeeping.Pruned(form_marks=1)
+    assert housekeeping.prune(office).form_marks == 0
 
 
 def test_pruning_forgets_what_the_retention_settings_say(make_service: MakeService) -> None:

@@ -39,6 +39,11 @@ class Desk:
         assert self.reserve(email_id, key) is None
         self.settle(email_id, counted=True, key=key)
 
+    def is_held(self, email_id: str) -> bool:
+        return self.database.read(
+            lambda connection: cooldown.is_held(connection, **ANN._asdict(), reserved_by=email_id)
+        )
+
     def extend(self, email_id: str) -> bool:
         arguments = {**ANN._asdict(), "reserved_by": email_id, "now_ms": self.now_ms}
         return self.database.write(lambda connection: cooldown.extend(connection, **arguments))
@@ -104,6 +109,16 @@ def test_a_reservation_ends_by_itself_after_a_minute(desk: Desk) -> None:
     assert desk.reserve("SECOND") is not None
     desk.now_ms += 1
     assert desk.reserve("SECOND") is None
+
+
+def test_only_who_has_the_reservation_holds_it_also_when_it_has_expired(desk: Desk) -> None:
+    assert desk.reserve("SLOW") is None
+    assert desk.is_held("SLOW")
+    assert not desk.is_held("SECOND")
+    desk.now_ms += 60_000
+    assert desk.is_held("SLOW"), "it has expired, but nobody has taken it over"
+    assert desk.reserve("SECOND") is None
+    assert not desk.is_held("SLOW")
 
 
 def test_a_reservation_can_be_held_for_longer(desk: Desk) -> None:
