@@ -10,6 +10,8 @@ COPY pyproject.toml requirements.lock README.md LICENSE ./
 RUN mkdir app && touch app/__init__.py
 # Editable, because the service finds templates/ and var/ beside app/.
 RUN /opt/venv/bin/pip install --no-cache-dir -c requirements.lock -e '.[redis,postgresql,celery]'
+# ALTCHA's widget, a file of JavaScript; the framework that its package is made for is not needed.
+RUN /opt/venv/bin/pip install --no-cache-dir -c requirements.lock --no-deps altcha-django
 
 FROM python:3.13.7-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /srv/letterbox --shell /usr/sbin/nologin letterbox

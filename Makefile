@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+# ALTCHA's widget, a file of JavaScript; the framework that its package is made for is not needed.
+WIDGET := --no-deps altcha-django
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint requirements.lock
 
 .PHONY: run test lint format bench bench-quick lock clean install
@@ -33,6 +35,7 @@ install: $(VENV)/.run
 lock: ## take the newest versions of everything
 	rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip --quiet install --editable '.[dev,postgresql,redis,celery]'
+	$(VENV)/lock/bin/python -m pip --quiet install $(WIDGET)
 	(head -2 requirements.lock; $(VENV)/lock/bin/python -m pip freeze --exclude-editable) > $(VENV)/requirements.lock
 	mv $(VENV)/requirements.lock requirements.lock && rm -rf $(VENV)/lock
 
@@ -43,6 +46,7 @@ $(VENV)/.run: pyproject.toml requirements.lock
 	@echo "Installing into $(VENV), once ..."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[postgresql,redis]'
+	$(PIP) $(WIDGET)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run

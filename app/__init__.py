@@ -16,7 +16,7 @@ cli             the command line
 
 from flask import Flask
 
-from app import api, apiops, pages, web
+from app import api, apiops, intake, pages, web
 from app.connections.start import demand_readable_connections
 from app.emails.office import Office
 from app.inbox import InboxStore, with_embedded_inbox
@@ -49,5 +49,6 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     api.register(app, office)
     apiops.register(app, office)
     pages.register(app, settings=settings, inbox=inbox)
+    intake.register(app, office)
     web.negotiate_versions(app)
     return app

@@ -7,6 +7,7 @@ from app.cli.beat import beat
 from app.cli.blocks import blocks
 from app.cli.check_smtp import check_smtp
 from app.cli.clients import clients
+from app.cli.forms import forms
 from app.cli.projects import projects
 from app.cli.prune import prune
 from app.cli.secrets import secrets
@@ -24,6 +25,7 @@ COMMANDS: tuple[click.Command, ...] = (
     projects,
     tokens,
     clients,
+    forms,
     secrets,
     audit,
     blocks,

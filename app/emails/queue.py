@@ -26,6 +26,7 @@ from app.model.smtp import SMTPConfiguration
 from app.storage import queue
 from app.storage.idempotency import IdempotencyKey
 from app.storage.queue import QueuedMessage
+from app.storage.times import to_ms
 
 log = structlog.get_logger(__name__)
 
@@ -94,6 +95,13 @@ def _planned(
     lifetime = retries.LIFETIME if form is None else retries.LIFETIME_OF_SUBMISSIONS
     draft = replace(errand.draft, status=Status.QUEUED, expires_at=now + lifetime, next_attempt_at=now)
     return replace(errand, draft=draft)
+
+
+def retry_submissions(office: Office, form_key: str) -> int:
+    """Try again what a form received and no server took within its time, or refused; how many emails that are."""
+    now = office.clock()
+    times = {"now_ms": to_ms(now), "expires_ms": to_ms(now + retries.LIFETIME_OF_SUBMISSIONS)}
+    return office.database.write(lambda connection: queue.retry_failed(connection, form_key, **times))
 
 
 def deliver_one(office: Office, email: Email) -> Email:

@@ -31,3 +31,8 @@ def with_embedded_inbox(settings: Settings) -> tuple[Settings, InboxStore]:
     )
     reception_email = settings.reception_email or _RECIPIENT
     return replace(settings, smtp_configurations=(configuration,), reception_email=reception_email), store
+
+
+def is_embedded(settings: Settings) -> bool:
+    """Whether these are settings that `with_embedded_inbox` made."""
+    return any(configuration.account == _ACCOUNT for configuration in settings.smtp_configurations)

@@ -84,9 +84,7 @@ class Composer:
             (
                 address_list_field("To", to),
                 address_list_field("Cc", cc) if cc else "",
-                address_field("Reply-To", request.email, request.username)
-                if request.reply_to is None
-                else address_field("Reply-To", request.reply_to),
+                _reply_to_field(request),
                 unstructured_field("Subject", f"{rendered.subject} - [{email_id}]"),
                 date_field(created_at.astimezone(UTC)),
                 f"Message-ID: <{email_id}.{token}@{ascii_domain(message_id_domain)}>\r\n",
@@ -107,10 +105,17 @@ class Composer:
         return Message(email_id, content, needs_smtputf8=not head.isascii())
 
 
+def _reply_to_field(request: EmailRequest) -> str:
+    if request.reply_to is not None:
+        return address_field("Reply-To", request.reply_to)
+    return address_field("Reply-To", request.email, request.username) if request.email else ""
+
+
 def _bad_addresses(request: EmailRequest) -> Iterator[str]:
     """The property, as documented, of every address that cannot stand in a header."""
     lists = (("To", request.to), ("Cc", request.cc), ("Bcc", request.bcc))
-    named = [("Email", request.email)]
+    # A form need not ask for an address.
+    named = [("Email", request.email)] if request.email else []
     if request.reply_to is not None:
         named.append(("ReplyTo", request.reply_to))
     named += [(f"{name}[{index}]", address) for name, found in lists for index, address in enumerate(found)]

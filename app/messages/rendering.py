@@ -88,7 +88,7 @@ def _subject(request: EmailRequest, template_subject: str, longest: int) -> str:
         subject = substitute(request.subject_template, values)
     if _is_blank(subject):
         name = request.username
-        subject = f"Message from {request.email if _is_blank(name) else cleaned(name).strip()}"
+        subject = f"Message from {(request.email or 'a visitor') if _is_blank(name) else cleaned(name).strip()}"
     return subject if len(subject) <= longest else subject[: longest - 1] + "…"
 
 

@@ -4,7 +4,7 @@ A directory is a template and its name is what callers write in `Template`: `sub
 unless it is plain text only. Adding one means adding files. Directories that start with `_` are not offered: `_base`
 holds what several share, `_builtin` is the body for a request that names no template and brings none.
 
-Files see these names: `email`; `name`, empty when there is none; `sender`, the name or else the address; `message`;
+Files see these names: `email` and `name`, empty when there is none; `sender`, the name or else the address; `message`;
 `fields`, the custom fields as pairs; `priority`; `received`, the moment as readers see it. All of them are data: only
 these files are ever Jinja2, and whatever a caller wrote reaches them as a value.
 """
@@ -121,7 +121,7 @@ def _render(parts: _Parts, given: Given) -> RenderedTemplate:
     values: dict[str, object] = {
         "email": given["email"],
         "name": name,
-        "sender": name or given["email"],
+        "sender": name or given["email"] or "A visitor",
         "message": given["message"],
         "fields": given["custom_fields"].items(),
         "priority": given["priority"].value,

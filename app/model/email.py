@@ -59,7 +59,8 @@ class EmailRequest:
     """A validated request to send one message. Every text is as the caller wrote it; nothing is cleaned yet.
 
     `template` and `body_template` exclude each other: when both were given, `template` wins. From `to` on, only a
-    caller with an access token is listened to; without `to` the mail goes to the configured recipient.
+    caller with an access token is listened to; without `to` the mail goes to the configured recipient. `email` is empty
+    for the submission of a form that asks for no address.
     """
 
     email: str

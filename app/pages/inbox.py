@@ -11,10 +11,10 @@ from werkzeug.wrappers import Response as AnyResponse
 from app.inbox.message import StoredMessage
 from app.inbox.store import InboxStore
 from app.pages import contents
-from app.pages.landing import own_url
 from app.pages.preview import SCHEMES
 from app.pages.visitor import is_foreign, names_this_host
 from app.settings import Settings
+from app.web.own_url import own_url
 
 _MAILBOX = re.compile(r"(.*)<([^<>\s]+)>")
 

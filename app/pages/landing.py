@@ -1,12 +1,9 @@
 """The landing page: what this is, whether it is ready, and the first call to make. Also serves the pages' own files."""
 
-import re
-
-from flask import Blueprint, render_template, request
+from flask import Blueprint, render_template
 
 from app.settings import Settings
-
-_ADDRESS = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?", re.ASCII)
+from app.web.own_url import own_url
 
 
 def create(settings: Settings, *, has_inbox: bool) -> Blueprint:
@@ -22,12 +19,3 @@ def create(settings: Settings, *, has_inbox: bool) -> Blueprint:
         return render_template("pages/landing.html", own_url=own_url(settings), smtp_configurations=configured)
 
     return landing
-
-
-def own_url(settings: Settings) -> str:
-    """The address that the reader's browser used, for a command to copy.
-
-    It ends up in a shell, so a `Host` that is more than a name and a port is not repeated.
-    """
-    host = request.host if _ADDRESS.fullmatch(request.host) else f"{settings.host}:{settings.port}"
-    return f"{request.scheme}://{host}{request.script_root}"

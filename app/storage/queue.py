@@ -80,6 +80,21 @@ def put_back(connection: Connection, email: Email, *, next_attempt_ms: int) -> b
     return connection.execute(_PUT_BACK, values).rowcount == 1
 
 
+def retry_failed(connection: Connection, form_key: str, *, now_ms: int, expires_ms: int) -> int:
+    """Let a form's emails that failed for good be tried anew; how many there were. Their bytes were kept for it."""
+    kept = exists().where(queued_messages.c.email_id == emails.c.id)
+    failed = update(emails).where(emails.c.form_key == form_key, emails.c.status == Status.FAILED, kept)
+    values = {
+        "status": Status.DEFERRED,
+        "phase": Phase.RECORDED,
+        "settled_at": None,
+        "lease_until": None,
+        "next_attempt_at": now_ms,
+        "expires_at": expires_ms,
+    }
+    return connection.execute(failed.values(**values)).rowcount
+
+
 def due_ids(connection: Connection, *, now_ms: int, limit: int) -> list[str]:
     """What a worker should be told of, the most urgent first."""
     due = select(emails.c.id).where(emails.c.next_attempt_at <= now_ms)

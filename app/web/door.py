@@ -1,4 +1,7 @@
-"""The door of `/api` and `/apiops`: who is it, is it welcome, which version, which format; before any body is read."""
+"""The door of `/api`, `/apiops` and `/forms`: who is it, is it welcome, which version; before any body is read.
+
+Of forms only what is posted counts: tokens, challenges and scripts are asked for whenever a page is loaded.
+"""
 
 from flask import Flask, Request
 from werkzeug.exceptions import NotAcceptable, NotFound
@@ -45,25 +48,35 @@ class VersionUnsupported(Exception):
 
 
 def register(app: Flask, office: Office) -> None:
-    """Count every request to `/api` and `/apiops` but preflights, then check what the client says of itself."""
+    """Count every request but preflights, then check what the client says of itself."""
 
     @app.before_request
     def come_in() -> None:
-        if surface() is Surface.PAGES:
-            return
+        where = surface()
         request = current_request()
+        if where is Surface.PAGES or (where is Surface.FORMS and request.method != "POST"):
+            return
+        if where is Surface.FORMS:
+            _count(office, None, request)
+            return
         who = identify(office.registry.live)
-        if office.settings.guards.rate_limit_enabled:
-            current_globals().admission = admission = _admit(office, who, request)
-            if admission.verdict is Verdict.BLOCKED:
-                raise ClientBlocked
-            if admission.verdict is Verdict.THROTTLED:
-                raise ClientThrottled(admission.wait_s if who else THROTTLE_RETRY_AFTER_S)
+        _count(office, who, request)
         if (call := api_call()) is not None:
             _check_version(call)
         demand_access()
         _check_accept(request)
         _refuse_a_crowd(office, request)
+
+
+def _count(office: Office, who: Caller | None, request: Request) -> None:
+    """Raises ClientBlocked and ClientThrottled."""
+    if not office.settings.guards.rate_limit_enabled:
+        return
+    current_globals().admission = admission = _admit(office, who, request)
+    if admission.verdict is Verdict.BLOCKED:
+        raise ClientBlocked
+    if admission.verdict is Verdict.THROTTLED:
+        raise ClientThrottled(admission.wait_s if who else THROTTLE_RETRY_AFTER_S)
 
 
 def _admit(office: Office, who: Caller | None, request: Request) -> Admission:

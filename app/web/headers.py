@@ -6,12 +6,12 @@ The outermost layer, so that errors and refusals carry them too and a form's scr
 import re
 from collections.abc import Sequence
 from secrets import token_hex
-from urllib.parse import urlsplit
 
 import structlog
 from flask import Flask, Request, Response, current_app
 
 from app.guards.client_address import Network, parse_address
+from app.model.origin import is_local
 from app.settings import Settings
 from app.web.current import current_globals, current_request
 from app.web.surfaces import Surface, surface
@@ -27,7 +27,6 @@ _PREFLIGHT_HEADERS = (
     ("Access-Control-Max-Age", "600"),
 )
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_LOCAL_HOSTS = ("localhost", "127.0.0.1")
 _ALWAYS = (
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "strict-origin-when-cross-origin"),
@@ -68,12 +67,13 @@ def register(app: Flask, settings: Settings) -> None:
             headers.append(("RateLimit-Policy", admission.rate_limit_policy))
             headers.append(("RateLimit", admission.rate_limit))
         origin = request.environ.get("HTTP_ORIGIN")
-        if origin is not None and is_allowed_origin(origin, allowed):
+        # A form knows the pages that it stands in.
+        if origin is not None and (is_allowed_origin(origin, allowed) or origin in g.get("form_origins", ())):
             headers.append(("Access-Control-Allow-Origin", origin))
             headers.append(("Access-Control-Expose-Headers", EXPOSED_HEADERS))
             if "is_preflight" in g:
                 headers.extend(_PREFLIGHT_HEADERS)
-        if surface() is Surface.PAGES:
+        if surface() in (Surface.PAGES, Surface.FORMS):
             response.headers.update((*headers, *_ALWAYS))
             for name, value in _UNLESS_THE_PAGE_SAYS:
                 response.headers.setdefault(name, value)
@@ -95,14 +95,4 @@ def _is_encrypted(request: Request, trusted_proxies: Sequence[Network]) -> bool:
 
 def is_allowed_origin(origin: str, allowed: frozenset[str]) -> bool:
     """True for an allowed origin, compared exactly, and for this machine's own pages on any port."""
-    if origin in allowed:
-        return True
-    try:
-        parts = urlsplit(origin)
-        port = parts.port
-    except ValueError:
-        return False
-    if parts.scheme not in ("http", "https") or parts.hostname not in _LOCAL_HOSTS:
-        return False
-    # Compared with what a browser would send, so that user names, paths and odd spellings do not slip through.
-    return origin == f"{parts.scheme}://{parts.hostname}" + (f":{port}" if port is not None else "")
+    return origin in allowed or is_local(origin)

@@ -11,6 +11,8 @@ class Surface(Enum):
 
     API = auto()
     APIOPS = auto()
+    FORMS = auto()
+    """What web forms post to."""
     PAGES = auto()
     """What a browser or a monitor asks for."""
 
@@ -19,5 +21,8 @@ def surface() -> Surface:
     """Of the current request."""
     if api_call() is not None:
         return Surface.API
-    first = current_request().path.lstrip("/").partition("/")[0]
-    return Surface.APIOPS if first.lower() == "apiops" else Surface.PAGES
+    first = current_request().path.lstrip("/").partition("/")[0].lower()
+    return _BY_FIRST_SEGMENT.get(first, Surface.PAGES)
+
+
+_BY_FIRST_SEGMENT = {"apiops": Surface.APIOPS, "forms": Surface.FORMS}

@@ -46,7 +46,7 @@ def test_every_route_of_both_surfaces_is_documented(service: Service, document: 
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
     }
     assert {(method, path) for method, path, _ in operations(document)} == routes
-    assert len(routes) == 14
+    assert len(routes) == 19
 
 
 def test_every_operation_says_who_may_call_it(service: Service, document: dict[str, Any]) -> None:

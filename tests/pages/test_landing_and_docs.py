@@ -5,7 +5,7 @@ import re
 import pytest
 from flask.testing import FlaskClient
 
-PAGES = ["/", "/docs", "/inbox"]
+PAGES = ["/", "/docs", "/inbox", "/demo"]
 
 
 def text(client: FlaskClient, path: str, *, base_url: str = "http://localhost") -> str:

@@ -17,10 +17,12 @@ from tests.conftest import Service, assembling, valid_request
 
 VIEW, MANAGE = Permission.CONNECTIONS_VIEW, Permission.CONNECTIONS_MANAGE
 SEND, READ = Permission.EMAILS_SEND, Permission.EMAILS_VIEW
+FORMS_MANAGE = Permission.FORMS_MANAGE
 ANYBODY = None
 """Among the permissions of a route: who shows no token is let in, too."""
 
 CONNECTIONS = "/apiops/projects/<projectName>/connections"
+FORMS = "/apiops/projects/<projectName>/forms"
 
 ROUTES: dict[tuple[str, str], tuple[Permission | None, ...]] = {
     ("GET", f"{CONNECTIONS}/"): (VIEW, MANAGE),
@@ -29,6 +31,11 @@ ROUTES: dict[tuple[str, str], tuple[Permission | None, ...]] = {
     ("PUT", f"{CONNECTIONS}/<connectionName>/"): (MANAGE,),
     ("DELETE", f"{CONNECTIONS}/<connectionName>/"): (MANAGE,),
     ("POST", f"{CONNECTIONS}/<connectionName>/test/"): (MANAGE,),
+    ("GET", f"{FORMS}/"): (FORMS_MANAGE,),
+    ("GET", f"{FORMS}/<formName>/"): (FORMS_MANAGE,),
+    ("POST", f"{FORMS}/<formName>/"): (FORMS_MANAGE,),
+    ("PUT", f"{FORMS}/<formName>/"): (FORMS_MANAGE,),
+    ("DELETE", f"{FORMS}/<formName>/"): (FORMS_MANAGE,),
     ("POST", "/apiops/auth/token"): (ANYBODY, *Permission),
     ("GET", "/api/v1/emails"): (READ,),
     ("POST", "/api/v1/emails"): (ANYBODY, SEND),
@@ -64,6 +71,7 @@ def ask(service: Service, method: str, rule: str, token: str | None, *, project:
     path = (
         rule.replace("<projectName>", project)
         .replace("<connectionName>", "absent")
+        .replace("<formName>", "absent")
         .replace("<emailId>", "00000000")
         .replace("<smtpId>", "1")
     )

@@ -1,0 +1,84 @@
+"""What is remembered of a submission in the transaction that receives it: it is taken once, however often it comes.
+
+A double click gets the first one's receipt; a form token or a proof of work that was used is used up. Used by `submit`.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from hashlib import sha256
+
+from sqlalchemy import Connection
+
+from app.emails.office import Office
+from app.errors import CheckFailed
+from app.forms.submission import Recognised, Submission
+from app.forms.tokens import FormToken
+from app.model.email import Email
+from app.model.form import CheckFailure, Form
+from app.storage import form_marks
+from app.storage.times import to_ms
+
+REPEATED_WITHIN = timedelta(minutes=1)
+"""The same words of the same visitor are one message within that time; a form token makes it as long as it is valid."""
+
+
+class AlreadyReceived(Exception):
+    """Another request brought the same submission and was recorded first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """`failure` is what a second use of it means; None where that is the same submission again."""
+
+    digest: str
+    expires_ms: int
+    failure: CheckFailure | None = None
+
+
+def repeats(
+    office: Office, form: Form, recognised: Recognised, submission: Submission, token: FormToken | None
+) -> tuple[Mark, ...]:
+    """The marks by which the same submission is known again."""
+    content = _content(form, recognised, submission)
+    marks = [Mark(content, to_ms(office.clock() + REPEATED_WITHIN))]
+    if token is not None:
+        marks.append(Mark(_digest("again", token.digest, content), to_ms(token.expires_at)))
+    return tuple(marks)
+
+
+def used_token(token: FormToken) -> Mark:
+    """The mark that uses a form token up."""
+    return Mark(_digest("token", token.digest), to_ms(token.expires_at), CheckFailure.TOKEN_USED)
+
+
+def reference_of(office: Office, marks: tuple[Mark, ...]) -> str | None:
+    """Under which reference it was received before. Raises RecordUnavailable."""
+    now_ms = to_ms(office.clock())
+
+    def find(connection: Connection) -> str | None:
+        found = (form_marks.find(connection, mark.digest, now_ms=now_ms) for mark in marks)
+        return next((reference for reference in found if reference is not None), None)
+
+    return office.database.read(find)
+
+
+def add(connection: Connection, marks: tuple[Mark, ...], email: Email) -> None:
+    """Make the marks, for this email. Raises AlreadyReceived or CheckFailed where one of them is there."""
+    now_ms = to_ms(email.created_at)
+    for mark in marks:
+        if form_marks.add(connection, mark.digest, reference=email.id, expires_ms=mark.expires_ms, now_ms=now_ms):
+            continue
+        if mark.failure is not None:
+            raise CheckFailed(mark.failure)
+        raise AlreadyReceived
+
+
+def _content(form: Form, recognised: Recognised, submission: Submission) -> str:
+    said = [recognised.email, recognised.username, recognised.message, recognised.subject, recognised.reply_to]
+    files = [[file.file_name, sha256(file.base64).hexdigest()] for file in submission.files]
+    return _digest("content", form.key, json.dumps([said, list(recognised.custom_fields.items()), files]))
+
+
+def _digest(*parts: str) -> str:
+    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

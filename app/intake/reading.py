@@ -1,0 +1,128 @@
+"""From an HTTP request to a `Submission`: what arrives is bounded, and refused as a whole or not at all."""
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+
+from app.errors import SubmissionInvalid
+from app.forms.recognition import recognise
+from app.forms.submission import Submission
+from app.intake.bodies import Contents, File, contents_of
+from app.messages.attachments import attachment_faults, attachment_of
+from app.model.attachment import Attachment
+from app.model.clock import Clock
+from app.model.form import Fault, Form
+from app.settings import MessageLimits
+
+LONGEST_NAME = 200
+LONGEST_VALUE = 200_000
+"""Characters of one field."""
+
+_MOST_DRAINED = 64 * 1024 * 1024
+_LONGEST_DRAINING = timedelta(seconds=20)
+_BLOCK = 64 * 1024
+
+_NOT_IN_FILE_NAMES = str.maketrans(dict.fromkeys('"<>|:*?;', "_"))
+"""They mean something on some machine, and are nothing that a visitor should have to think of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What the visitor filled in, for a page that gives it back; `file_fields` are the names of file inputs."""
+
+    fields: tuple[tuple[str, str], ...] = ()
+    file_fields: frozenset[str] = frozenset()
+
+
+def read_contents(request: Request, *, clock: Clock) -> Contents:
+    """The fields and files of the body, not judged yet.
+
+    Raises SubmissionInvalid for what cannot be read or is made of too many pieces, RequestEntityTooLarge for more than
+    the service takes, and UnsupportedMediaType.
+    """
+    limit = request.max_content_length
+    body = request.get_data(cache=False) if limit is None or (request.content_length or 0) <= limit else None
+    # Of a chunked body werkzeug returns what the limit allows and says nothing of the rest.
+    if body is None or (request.content_length is None and limit is not None and len(body) >= limit):
+        _drain(request, clock)
+        raise RequestEntityTooLarge
+    return contents_of(body, request.mimetype, request.mimetype_params)
+
+
+def typed(contents: Contents) -> Typed:
+    """Without the names of files, which a page cannot choose for its visitor."""
+    file_fields = frozenset(file.name for file in contents.files)
+    return Typed(tuple(field for field in contents.fields if field[0] not in file_fields), file_fields)
+
+
+def submission_of(contents: Contents, form: Form, limits: MessageLimits) -> Submission:
+    """The contents as they may go into a message; raises SubmissionInvalid with everything that may not."""
+    errors: dict[str, Sequence[Fault]] = {}
+    for name, value in contents.fields:
+        if len(name) > LONGEST_NAME or len(value) > LONGEST_VALUE:
+            errors[name] = [Fault.TOO_LONG]
+    if contents.files and not form.accepts_files:
+        errors |= {file.name: [Fault.FILES_NOT_ACCEPTED] for file in contents.files}
+    elif len(contents.files) > limits.attachments:
+        errors[contents.files[-1].name] = [Fault.TOO_MANY_FILES]
+    else:
+        for file in contents.files:
+            if (fault := _file_fault(file, limits)) is not None:
+                errors[file.name] = (*errors.get(file.name, ()), fault)
+    if errors:
+        raise SubmissionInvalid(_faults_of_fields(contents, form) | errors)
+    return Submission(fields=contents.fields, files=tuple(map(_attachment, contents.files)))
+
+
+def _faults_of_fields(contents: Contents, form: Form) -> dict[str, Sequence[Fault]]:
+    """What would be found wrong next, so that the visitor is told all of it at once."""
+    try:
+        recognise(Submission(fields=contents.fields), form)
+    except SubmissionInvalid as error:
+        return dict(error.errors)
+    return {}
+
+
+def _drain(request: Request, clock: Clock) -> None:
+    """Take in what the browser is still sending, within a bound: it looks for an answer only after that.
+
+    The server closes the connection on what nobody read, and then the browser shows a broken connection instead.
+    """
+    if (request.content_length or 0) > _MOST_DRAINED:
+        return
+    stream, until, drained = request.environ["wsgi.input"], clock() + _LONGEST_DRAINING, 0
+    # The browser may have gone away; there is nobody left to answer then.
+    with suppress(OSError):
+        while drained <= _MOST_DRAINED and clock() < until and (block := stream.read(_BLOCK)):
+            drained += len(block)
+
+
+def _file_fault(file: File, limits: MessageLimits) -> Fault | None:
+    name = _file_name(file)
+    if _name_faults(name, replace(limits, denied_extensions=frozenset())):
+        return Fault.FILE_NAME_REFUSED
+    return Fault.FILE_TYPE_REFUSED if _name_faults(name, limits) else None
+
+
+def _name_faults(name: str, limits: MessageLimits) -> Mapping[str, str]:
+    return attachment_faults(file_name=name, base64_content=None, content_type=None, limits=limits)
+
+
+def _file_name(file: File) -> str:
+    """The last part of what some browsers send as a path."""
+    return file.file_name.replace("\\", "/").rpartition("/")[2].translate(_NOT_IN_FILE_NAMES)
+
+
+def _attachment(file: File) -> Attachment:
+    base64_content = b64encode(file.content).decode("ascii")
+    name = _file_name(file)
+    # What a browser makes of a file that it does not know is not the visitor's fault.
+    known = file.content_type
+    if known and attachment_faults(file_name=None, base64_content=None, content_type=known, limits=MessageLimits()):
+        known = None
+    return attachment_of(file_name=name, base64_content=base64_content, content_type=known)

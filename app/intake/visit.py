@@ -1,0 +1,92 @@
+"""What is known of the visitor whose request this is, gathered while it is read. Used by all of `intake`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from flask import Request
+
+from app.forms.recognition import PAGE_FIELD
+from app.forms.redirects import redirect_target
+from app.forms.submission import Visitor
+from app.guards.client_address import client_key, parse_address
+from app.intake.languages import LANGUAGES, Language, language
+from app.intake.reading import Typed
+from app.model.form import Form
+from app.settings import GuardSettings
+
+
+@dataclass(slots=True)
+class Visit:
+    """One request, as far as it has been read; errors are answered with what is there."""
+
+    visitor: Visitor
+    form: Form | None = None
+    typed: Typed = field(default_factory=Typed)
+
+    @property
+    def language(self) -> Language:
+        return language(self.visitor.language)
+
+    def has_read(self, typed: Typed) -> None:
+        """Keep what was typed, and see where a page of ours was shown instead of the visitor's."""
+        self.typed = typed
+        handed_on = next((value for name, value in typed.fields if name == PAGE_FIELD), None)
+        if handed_on and self.form is not None and self.visitor.origin == self.visitor.own_origin:
+            page = redirect_target(self.form, handed_on, self.visitor)
+            self.visitor = replace(self.visitor, page=page or self.visitor.page)
+
+    def way_back(self, own_path: str) -> str | None:
+        """The page that the visitor came from, if it is one of the form's."""
+        page = self.visitor.page
+        if self.form is None or page is None or page.startswith(f"{self.visitor.own_origin}{own_path}"):
+            return None
+        return redirect_target(self.form, page, self.visitor)
+
+
+def visitor_of(request: Request, guards: GuardSettings) -> Visitor:
+    """What the headers say."""
+    environ = request.environ
+    return Visitor(
+        client=client_key(
+            environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", ""), guards.trusted_proxies
+        ),
+        origin=request.headers.get("Origin"),
+        page=request.headers.get("Referer"),
+        own_origin=_own_origin(request, guards),
+        language=_language(request),
+    )
+
+
+def _language(request: Request) -> str:
+    """The best one of ours, whichever country's variant the browser names."""
+    preferred = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
+    return next((code for code in preferred if code in LANGUAGES), LANGUAGES[0])
+
+
+def _own_origin(request: Request, guards: GuardSettings) -> str:
+    """The scheme is the browser's word where it names this host: a proxy that ended TLS may not have said so."""
+    origin = request.headers.get("Origin", "")
+    if origin in (f"http://{request.host}", f"https://{request.host}"):
+        return origin
+    peer = parse_address(request.environ.get("REMOTE_ADDR", ""))
+    is_trusted = peer is not None and any(peer in network for network in guards.trusted_proxies)
+    forwarded = request.headers.get("X-Forwarded-Proto") if is_trusted else None
+    return f"{'https' if request.is_secure or forwarded == 'https' else 'http'}://{request.host}"
+
+
+def wants_json(request: Request, fields: Iterable[tuple[str, str]] = ()) -> bool:
+    """Whether a script reads the answer: it says so, or sent JSON, or fetched and asked for nothing in particular."""
+    if any(name == "_format" and value.strip().lower() == "json" for name, value in fields):
+        return True
+    if request.headers.get("X-Requested-With", "").lower() == "xmlhttprequest":
+        return True
+    accepted = request.accept_mimetypes
+    html = max(accepted.quality("text/html"), accepted.quality("application/xhtml+xml"))
+    json = max(accepted.quality("application/json"), accepted.quality("application/problem+json"))
+    if html != json:
+        return json > html
+    named = {each.lower() for each in accepted.values()}
+    if "text/html" in named or "application/json" in named:
+        # Browsers name HTML and scripts JSON, also where they would take anything else as well.
+        return "text/html" not in named
+    return request.is_json or request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"

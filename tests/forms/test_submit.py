@@ -1,0 +1,260 @@
+"""What becomes of a submission: it is received once, delivered by the queue, limited, and never lost."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+from werkzeug.test import TestResponse
+
+from app.emails import record
+from app.emails.office import Office
+from app.emails.queue import deliver_one, retry_submissions
+from app.errors import CheckFailed, CooldownActive, SubmissionLimitReached
+from app.forms import tokens
+from app.forms.submission import Receipt, Submission, Visitor
+from app.forms.submit import submit
+from app.model.clock import utc_now
+from app.model.form import CheckFailure, Form
+from tests.conftest import MakeService, Service
+from tests.forms.owning import opened
+from tests.smtp_server import SMTPServer
+
+ORIGIN = "https://www.example.com"
+HEADERS = {"Origin": ORIGIN, "Accept": "application/json"}
+SECRET = {"secret_keys": ("the key of these tests, long enough",)}
+VISITOR = Visitor(client="192.0.2.1", origin=ORIGIN, page=f"{ORIGIN}/contact", own_origin="https://mail.example")
+FORM = Form(key="default", name="Contact", recipients=("office@example.com",), allowed_origins=(ORIGIN,))
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = utc_now()
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def server() -> Iterator[SMTPServer]:
+    with SMTPServer() as server:
+        yield server
+
+
+@pytest.fixture
+def office(tmp_path: Path, database_url: str, clock: Clock, server: SMTPServer) -> Iterator[Office]:
+    """On SQLite and on PostgreSQL, sending to the scripted server."""
+    with opened(database_url, tmp_path, clock=clock, smtp_configurations=(server.configuration(),)) as office:
+        yield office
+
+
+def written(**fields: str) -> Submission:
+    given = {"name": "Anna", "email": "anna@example.com", "message": "Hello!"} | fields
+    return Submission(fields=tuple(given.items()))
+
+
+def send(office: Office, *, form: Form = FORM, visitor: Visitor = VISITOR, **fields: str) -> Receipt:
+    return submit(office, form, written(**fields), visitor)
+
+
+def work_off(office: Office) -> list[str]:
+    return [deliver_one(office, email).status for email in record.claim(office, limit=1000)]
+
+
+def mails(server: SMTPServer) -> list[EmailMessage]:
+    return [message_from_bytes(message.data, policy=policy.default) for message in server.messages]
+
+
+def test_a_submission_is_received_at_once_and_delivered_by_a_worker(office: Office, server: SMTPServer) -> None:
+    receipt = send(office, color="red")
+    assert server.messages == []
+    assert work_off(office) == ["Sent"]
+    (mail,) = mails(server)
+    assert mail["X-Email-Id"] == receipt.reference
+    assert mail["To"] == "office@example.com"
+    assert mail["Reply-To"].addresses[0].addr_spec == "anna@example.com"
+    text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    for expected in ("Hello!", "color: red", "Form: Contact", f"Page: {ORIGIN}/contact"):
+        assert expected in text
+
+
+def test_a_form_without_an_address_makes_a_mail_that_nobody_is_to_answer(office: Office, server: SMTPServer) -> None:
+    submit(office, FORM, Submission(fields=(("rating", "Nice page"),)), VISITOR)
+    assert work_off(office) == ["Sent"]
+    (mail,) = mails(server)
+    assert "Reply-To" not in mail
+    text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    assert "rating: Nice page" in text
+    assert "Reply to this email" not in text
+
+
+def test_a_double_click_is_one_mail_with_one_reference(office: Office, server: SMTPServer) -> None:
+    first, second = send(office), send(office)
+    assert first.reference == second.reference
+    assert work_off(office) == ["Sent"]
+
+
+def test_twenty_clicks_at_once_are_one_mail(office: Office, server: SMTPServer) -> None:
+    receipts: list[str] = []
+    start = threading.Barrier(20)
+
+    def click() -> None:
+        start.wait()
+        receipts.append(send(office).reference)
+
+    threads = [threading.Thread(target=click) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(receipts) == 20
+    assert len(set(receipts)) == 1
+    assert work_off(office) == ["Sent"]
+
+
+def test_other_words_of_the_same_sender_have_to_wait_as_everywhere(office: Office) -> None:
+    send(office)
+    with pytest.raises(CooldownActive):
+        send(office, message="Another thing")
+
+
+def test_a_visitor_waits_an_hour_and_not_until_a_server_is_back(
+    office: Office, server: SMTPServer, clock: Clock
+) -> None:
+    server.faults = {"MAIL": "451 4.3.0 try later"}
+    send(office)
+    assert work_off(office) == ["Deferred"]
+    clock.now += timedelta(minutes=61)
+    send(office, message="Another thing")
+
+
+def test_when_no_server_takes_it_the_owner_gets_it_days_later_with_the_time_it_was_written(
+    office: Office, server: SMTPServer, clock: Clock
+) -> None:
+    server.faults = {"MAIL": "451 4.3.0 try later"}
+    written_at = clock.now
+    receipt = send(office)
+    for _ in range(90):
+        assert work_off(office) == ["Deferred"]
+        clock.now += timedelta(minutes=76)
+    assert clock.now - written_at > timedelta(days=4)
+    server.faults = {}
+    office.deliverer.forget([server.configuration()])
+    assert work_off(office) == ["Sent"]
+    (mail,) = mails(server)
+    assert mail["X-Email-Id"] == receipt.reference
+    assert mail["Date"].datetime == written_at.replace(microsecond=0)
+    assert f"{written_at:%B %Y, %H:%M} UTC" in mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+
+def test_what_was_refused_for_good_is_kept_and_can_be_sent_once_more(office: Office, server: SMTPServer) -> None:
+    server.faults = {"RCPT": "550 5.1.1 no such mailbox"}
+    receipt = send(office)
+    assert work_off(office) == ["Failed"]
+    assert retry_submissions(office, "another") == 0
+    assert retry_submissions(office, FORM.key) == 1
+    server.faults = {}
+    office.deliverer.forget([server.configuration()])
+    assert work_off(office) == ["Sent"]
+    assert [mail["X-Email-Id"] for mail in mails(server)] == [receipt.reference]
+    assert retry_submissions(office, FORM.key) == 0
+
+
+def test_a_form_token_is_good_for_one_message_and_for_a_late_second_click(office: Office, clock: Clock) -> None:
+    form = replace(FORM, needs_token=True)
+    token = tokens.issue(office, form)
+    clock.now += timedelta(seconds=5)
+    first = send(office, form=form, **{tokens.FIELD: token})
+    clock.now += timedelta(hours=2)
+    assert send(office, form=form, **{tokens.FIELD: token}).reference == first.reference
+    with pytest.raises(CheckFailed) as caught:
+        send(office, form=form, message="Other words", **{tokens.FIELD: token})
+    assert caught.value.failure is CheckFailure.TOKEN_USED
+
+
+def test_what_was_refused_uses_no_token_up(office: Office, clock: Clock) -> None:
+    form = replace(FORM, needs_token=True)
+    send(office)
+    token = tokens.issue(office, form)
+    clock.now += timedelta(seconds=5)
+    with pytest.raises(CooldownActive):
+        send(office, form=form, message="Too early", **{tokens.FIELD: token})
+    send(office, form=form, email="eva@example.com", **{tokens.FIELD: token})
+
+
+def test_a_form_takes_so_many_in_an_hour(office: Office, clock: Clock) -> None:
+    form = replace(FORM, submissions_per_hour=2)
+    send(office, form=form, email="a@example.com")
+    clock.now += timedelta(minutes=10)
+    send(office, form=form, email="b@example.com")
+    with pytest.raises(SubmissionLimitReached) as caught:
+        send(office, form=form, email="c@example.com")
+    assert 2990 <= caught.value.retry_after_s <= 3000
+    clock.now += timedelta(seconds=caught.value.retry_after_s)
+    send(office, form=form, email="c@example.com")
+
+
+def test_a_confirmation_has_none_of_the_visitors_words_and_comes_once_a_day(
+    office: Office, server: SMTPServer, clock: Clock
+) -> None:
+    form = replace(FORM, confirms=True)
+    visitor = replace(VISITOR, language="de")
+    receipt = send(office, form=form, visitor=visitor, message="Buy pills at evil.example", name="Pills")
+    assert work_off(office) == ["Sent", "Sent"]
+    (confirmation,) = [mail for mail in mails(server) if mail["To"] == "anna@example.com"]
+    source = confirmation.as_string()
+    assert "evil.example" not in source
+    assert "Pills" not in source
+    assert confirmation["Subject"].startswith("Ihre Nachricht ist angekommen")
+    assert receipt.reference in confirmation.get_content()
+    assert "Reply-To" not in confirmation
+    clock.now += timedelta(hours=23)
+    send(office, form=form, message="Again")
+    assert work_off(office) == ["Sent"]
+    clock.now += timedelta(hours=3)
+    send(office, form=form, message="And again")
+    assert work_off(office) == ["Sent", "Sent"]
+
+
+# The honeypot, over HTTP: nothing that a bot can see differs.
+
+
+def post(service: Service, **fields: str) -> TestResponse:
+    return service.client.post("/forms/default", data=fields, headers=HEADERS)
+
+
+def seen(answer: TestResponse) -> tuple[int, dict[str, str], Any]:
+    headers = {
+        name: value for name, value in answer.headers.items() if name not in ("X-Request-ID", "Date", "Retry-After")
+    }
+    body = dict(answer.json or {})
+    for name in ("reference", "traceId", "detail", "message"):
+        body.pop(name, None)
+    return answer.status_code, headers, body
+
+
+def test_what_falls_into_the_honeypot_looks_received_and_is_not_sent(make_service: MakeService) -> None:
+    service = make_service(cors_origins=(ORIGIN,), **SECRET)
+    office = service.app.extensions["letterbox"]
+    human = {"email": "anna@example.com", "message": "Hello"}
+    robot = {"email": "bot@example.com", "message": "Hello", "_gotcha": "x"}
+    for fields in ({}, {"message": "More"}):
+        assert seen(post(service, **human | fields)) == seen(post(service, **robot | fields))
+    again = post(service, **robot).json
+    assert again is not None
+    assert again["reference"] == (post(service, **robot).json or {})["reference"]
+    for answer in (post(service, **human), post(service, **robot)):
+        reference = (answer.json or {})["reference"]
+        assert service.client.get(f"/api/v1/emails/{reference}").status_code == 404
+    assert work_off(office) == ["Sent"]
+    assert len(service.inbox.list()) == 1
