@@ -3,7 +3,8 @@
 settings        environment -> one frozen Settings
 errors, model   what can go wrong; the values that everything passes around
 web             versions, the door (limits, tokens), CORS and headers, strict JSON, error bodies
-api, apiops, pages   the surfaces: /api, /apiops, and what a browser shows
+api, apiops, intake, pages   the surfaces: /api, /apiops, /forms, and what a browser shows
+forms           the use cases of web forms: what their owners set up, what becomes of a submission
 emails          the use cases: send, look up, housekeeping
 connections     the use cases: connections, projects, access tokens
 guards          client address, throttle, blocks, cooldown

@@ -108,10 +108,11 @@ def test_code_with_a_script_sends_in_place_and_says_what_is_wrong(
 
 @pytest.mark.parametrize("way", ["plain", "enhanced", "fetch"])
 def test_code_of_a_form_with_all_checks_passes_them(browser: Browser, served: Served, site: Website, way: str) -> None:
-    form = new_form(served, site, check="altcha", needsToken=True, minAgeSeconds=1, requiredFields=["name", "email"])
+    form = new_form(served, site, check="altcha", needsToken=True, minAgeSeconds=1, requiredFields=["name"])
     site.pages[f"checked-{way}"] = pasted(browser, served, form, way)
     with browser.page() as page:
-        page.open(f"{site.origin('shop.example')}/checked-{way}")
+        # Browsers calculate for encrypted pages alone, and for those of this machine.
+        page.open(f"{site.origin('localhost')}/checked-{way}")
         email = fill_in(page)
         page.wait_for(CHECKED)
         page.click("button", navigates=way == "plain")

@@ -46,20 +46,15 @@ function received(said) {
 
 function refused(said, mayTryLater) {
   const errors = Object.entries(said.errors ?? {});
-  let first = null;
   const others = [];
   for (const [name, sentences] of errors) {
     const field = form.elements.namedItem(name);
-    if (field instanceof HTMLElement) {
-      mark(field, sentences.join(" "));
-      first ??= field;
-    } else {
-      others.push(...sentences);
-    }
+    if (field instanceof HTMLElement) mark(field, sentences.join(" "));
+    else others.push(...sentences);
   }
   const advice = mayTryLater && !errors.length ? " In this demo you can also use another address." : "";
   say([said.message ?? said.detail ?? said.title, ...others].join(" ") + advice, true);
-  (first ?? outcome).focus();
+  (form.querySelector("[aria-invalid]") ?? outcome).focus();
 }
 
 function mark(field, text) {
