@@ -227,9 +227,9 @@ def browser() -> Iterator[Browser]:
         pytest.skip("Chromium is not installed")
     # Its own directory, because Chromium writes there until its end, and a short name, because of its sockets.
     directory = Path(tempfile.mkdtemp(prefix="chromium-"))
-    started = Browser(executable, directory)
     try:
+        started = Browser(executable, directory)
         yield started
-    finally:
         started.close()
+    finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -180,3 +180,12 @@ def test_the_page_fits_its_window(browser: Browser, served: Served, width: int, 
         page.open(f"{served.url}/forms/default/snippet")
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.problems == []
+
+
+def test_on_a_phone_the_mail_comes_into_view(browser: Browser, served: Served) -> None:
+    with browser.page(width=390) as page:
+        page.open(f"{served.url}/demo")
+        fill_in(page)
+        page.click(".form button")
+        page.wait_for(ARRIVED)
+        page.wait_for("document.querySelector('#arrived').getBoundingClientRect().top < innerHeight / 2")

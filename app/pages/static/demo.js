@@ -101,7 +101,10 @@ async function waitForMail(reference) {
 
 function show(html) {
   arrival.innerHTML = html; // Escaped by the server.
-  document.getElementById("arrived").textContent = "The mail";
+  const heading = document.getElementById("arrived");
+  heading.textContent = "The mail";
   state.textContent = "It has arrived.";
-  arrival.scrollIntoView({ block: "nearest", behavior: "smooth" });
+  // On a phone it is below the form.
+  const isCalm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  if (heading.getBoundingClientRect().top > innerHeight / 2) heading.scrollIntoView({ behavior: isCalm ? "auto" : "smooth" });
 }
