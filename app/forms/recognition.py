@@ -122,7 +122,8 @@ class _Table:
         return ""
 
     def rest(self) -> dict[str, str]:
-        return {name: joined(values) for name, values in self._fields.items()}
+        """What was left blank says nothing, and an owner's table is short without it."""
+        return {name: text for name, values in self._fields.items() if (text := joined(values))}
 
     def _called(self, plain_names: Sequence[str]) -> list[str]:
         """The fields with one of these names and something in them, the likeliest first.

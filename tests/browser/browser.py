@@ -182,7 +182,11 @@ class Browser:
             [executable, *_FLAGS, f"--user-data-dir={directory / 'profile'}", "about:blank"],
             log_path=directory / "log",
         )
-        self.version: str = self._devtools.send("Browser.getVersion")["product"]
+        try:
+            self.version: str = self._devtools.send("Browser.getVersion")["product"]
+        except DevToolsError as error:
+            self.close()
+            raise DevToolsError(f"{error}: {(directory / 'log').read_text(errors='replace')[-2000:]}") from error
 
     @contextmanager
     def page(

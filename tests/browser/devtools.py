@@ -3,8 +3,10 @@
 Needs nothing but the standard library. Used by `browser`. Source: https://chromedevtools.github.io/devtools-protocol/
 """
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -46,6 +48,8 @@ class DevTools:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                # A group of its own, so that its helpers can be ended with it.
+                start_new_session=True,
             )
         os.close(commands_out)
         os.close(events_in)
@@ -102,6 +106,9 @@ class DevTools:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        # They would go by themselves, a moment later, and write into the profile until then.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self._reader.join(timeout=10)
         os.close(self._commands)
 

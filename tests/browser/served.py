@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, abort
+from sqlalchemy import func, select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from app.emails.office import Office
@@ -17,6 +18,7 @@ from app.forms import operator
 from app.inbox import InboxStore
 from app.inbox.message import StoredMessage
 from app.model.form import Form
+from app.storage.tables import emails
 from tests.conftest import assembling
 
 
@@ -56,6 +58,11 @@ class Served:
         message = self.inbox.get(ids[0])
         assert message is not None
         return message
+
+    def received(self, form: Form) -> int:
+        """How many submissions of a form are on record, delivered or not."""
+        count = select(func.count()).select_from(emails).where(emails.c.form_key == form.key)
+        return self.office.database.read(lambda connection: int(connection.execute(count).scalar_one()))
 
     def new_form(self, name: str, **fields: Any) -> Form:
         return operator.create_form(self.office, "Shop", name, {"recipients": ["office@example.com"]} | fields)

@@ -76,7 +76,7 @@ def test_other_checks_ask_nobody() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        response(b"", status="302 Found", headers="Location: http://127.0.0.1:1/\r\n"),
+        response(b'{"success": true}', status="302 Found", headers="Location: http://127.0.0.1:1/\r\n"),
         response(b'{"success": true}', status="500 Internal Server Error"),
         response(b"not JSON"),
         response(b'["success"]'),

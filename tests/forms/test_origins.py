@@ -64,6 +64,11 @@ def test_who_says_nothing_is_refused() -> None:
     assert not is_taken(local=True)
 
 
+def test_pages_without_an_origin_cannot_be_allowed() -> None:
+    with pytest.raises(OriginRefused):
+        demand_origin(form(allowed_origins=("null", "")), visitor(origin="null"), allows_local_pages=True)
+
+
 @pytest.mark.parametrize(
     "address", [f"{SHOP}\t/", "https://www.shop.example@evil.example/", f"\x00{SHOP}/", "http://["]
 )

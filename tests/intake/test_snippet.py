@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from html import unescape
 from html.parser import HTMLParser
 from ipaddress import ip_network
@@ -10,16 +9,13 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from app.connections.access import create_token
 from app.emails.office import Office
-from app.forms import names, operator
+from app.forms import operator
 from app.inbox.embedding import is_embedded
-from app.intake.snippet_code import entities
-from app.intake.snippet_fields import HONEYPOT, code_fields
+from app.intake.snippet_fields import HONEYPOT
 from app.model.access import Permission
 from app.model.form import Form
 from app.model.smtp import Account, SMTPConfiguration
@@ -276,30 +272,6 @@ def test_a_proxy_that_ended_tls_is_believed_when_it_is_trusted(make_service: Mak
 def test_a_form_that_is_switched_off_says_so(service: Service) -> None:
     form = new_form(service, "off", enabled=False)
     assert "switched off" in get(service, form, token(service)).text
-
-
-@given(st.text(min_size=1, max_size=50))
-def test_any_text_stands_in_html_as_itself_and_means_nothing_in_jsx(text: str) -> None:
-    written = str(entities(text))
-    assert not set(written) & set("<>\"'{}")
-    assert unescape(written) == unescape(text.replace("&", "&amp;"))
-
-
-@given(st.lists(st.text(min_size=1, max_size=60), max_size=50))
-def test_every_required_field_is_in_the_code_once_and_required(required: list[str]) -> None:
-    fields = code_fields(replace(FORM, required_fields=tuple(required)))
-    in_code = [names.plain_name(field.name) for field in fields if field.is_required]
-    assert sorted(in_code) == sorted({names.plain_name(name) for name in required})
-    assert all(field.label for field in fields)
-    assert {"name", "email", "message"} <= {*in_code, *(field.name for field in fields if not field.is_required)} | {
-        role
-        for role, called in (
-            ("name", (*names.FULL_NAME, *names.GIVEN_NAME, *names.FAMILY_NAME)),
-            ("email", (*names.EMAIL, *names.REPLY_TO)),
-            ("message", names.MESSAGE),
-        )
-        if set(called) & set(in_code)
-    }
 
 
 def test_the_settings_of_the_embedded_inbox_are_known_from_others(service: Service) -> None:
