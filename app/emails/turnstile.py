@@ -20,21 +20,24 @@ class Turnstile:
         self._limit = limit
         self._limit_of_all = limit + SPARE_THREADS // 2
         self._inside: Counter[int] = Counter()
+        self._inside_of_all = 0
         self._lock = threading.Lock()
 
     def is_full(self, smtp_id: int) -> bool:
         """Whether `passing` would most likely refuse just now; for whoever can say so before doing any work."""
-        return self._inside[smtp_id] >= self._limit
+        return self._inside[smtp_id] >= self._limit or self._inside_of_all >= self._limit_of_all
 
     @contextmanager
     def passing(self, smtp_id: int) -> Iterator[None]:
         """Inside, one more caller waits for this configuration. Raises Overloaded."""
         with self._lock:
-            if self._inside[smtp_id] >= self._limit or self._inside.total() >= self._limit_of_all:
+            if self.is_full(smtp_id):
                 raise Overloaded(CROWDED)
             self._inside[smtp_id] += 1
+            self._inside_of_all += 1
         try:
             yield
         finally:
             with self._lock:
                 self._inside[smtp_id] -= 1
+                self._inside_of_all -= 1

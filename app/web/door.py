@@ -3,6 +3,8 @@
 Of forms only what is posted counts: tokens, challenges and scripts are asked for whenever a page is loaded.
 """
 
+import re
+
 from flask import Flask, Request
 from werkzeug.exceptions import NotAcceptable, NotFound
 
@@ -19,6 +21,7 @@ from app.web.surfaces import Surface, surface
 from app.web.versions import APICall, api_call
 
 THROTTLE_RETRY_AFTER_S = 60
+_ONLY_SMTP_ID = re.compile(rb"smtpId=([0-9]{1,9})", re.IGNORECASE)
 SENDING = "emails.create_email"
 """The endpoint whose callers wait for SMTP servers."""
 
@@ -93,15 +96,19 @@ def _admit(office: Office, who: Caller | None, request: Request) -> Admission:
 
 
 def _refuse_a_crowd(office: Office, request: Request) -> None:
-    """Say that too many wait for the first SMTP configuration before the body is read, which would cost the most of it.
+    """Say that too many wait for an SMTP configuration before the body is read, which would cost the most of it.
 
-    A request that names another configuration, a key that may have an answer, or a queue is judged where it is known.
+    A request with a key that may have an answer, or for a queue, is judged where that is known.
     """
-    if request.endpoint != SENDING or request.query_string:
+    if request.endpoint != SENDING or "HTTP_IDEMPOTENCY_KEY" in request.environ or wants_async():
         return
-    if "HTTP_IDEMPOTENCY_KEY" in request.environ or wants_async():
-        return
-    if office.turnstile.is_full(office.settings.smtp_configurations[0].index):
+    smtp_id = office.settings.smtp_configurations[0].index
+    if request.query_string:
+        named = _ONLY_SMTP_ID.fullmatch(request.query_string)
+        if named is None:
+            return
+        smtp_id = int(named[1])
+    if office.turnstile.is_full(smtp_id):
         raise Overloaded(CROWDED)
 
 
