@@ -1,6 +1,7 @@
 """`letterbox projects`: what connections, tokens and their emails belong to."""
 
 import sys
+from dataclasses import fields
 
 import click
 
@@ -9,7 +10,7 @@ from app.cli.opening import LetterboxCommand, opened_office
 from app.connections import projects as use_cases
 from app.connections.projects import ProjectContents
 
-_NOTHING = ProjectContents(connections=0, tokens=0, clients=0)
+_NOTHING = ProjectContents()
 
 
 @click.group()
@@ -59,5 +60,5 @@ def is_at_terminal() -> bool:
 
 
 def _counts(contents: ProjectContents) -> str:
-    counts = {"connections": contents.connections, "tokens": contents.tokens, "clients": contents.clients}
+    counts = {field.name: getattr(contents, field.name) for field in fields(contents)}
     return ", ".join(f"{count} {what if count != 1 else what[:-1]}" for what, count in counts.items() if count)

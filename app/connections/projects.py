@@ -14,7 +14,7 @@ from app.connections.registry import Registry
 from app.errors import ProjectExists, ProjectNotFound, RequestInvalid
 from app.model.access import Project
 from app.model.names import name_fault, name_key
-from app.storage import access_tokens, audit, clients, connections, projects
+from app.storage import access_tokens, audit, clients, connections, forms, projects
 from app.storage.audit import AuditEntry
 from app.storage.times import to_ms
 
@@ -26,9 +26,10 @@ OPERATOR = "command line"
 class ProjectContents:
     """How much goes when a project is deleted. Tokens and clients that are revoked count too."""
 
-    connections: int
-    tokens: int
-    clients: int
+    connections: int = 0
+    tokens: int = 0
+    clients: int = 0
+    forms: int = 0
 
 
 def create_project(registry: Registry, name: str) -> Project:
@@ -60,13 +61,14 @@ def project_contents(registry: Registry, name: str) -> ProjectContents:
             connections=len(connections.of_project(connection, project.id)),
             tokens=len(access_tokens.every(connection, project_id=project.id)),
             clients=len(clients.every(connection, project_id=project.id)),
+            forms=len(forms.of_project(connection, project.id)),
         )
 
     return registry.database.read(count)
 
 
 def delete_project(registry: Registry, name: str) -> Project:
-    """Delete a project with its connections, tokens and clients; its emails stay on record. Raises ProjectNotFound."""
+    """Delete a project with everything in it; its emails stay on record. Raises ProjectNotFound."""
     now_ms = to_ms(registry.clock())
 
     def delete(connection: Connection) -> Project:
