@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.emails.turnstile import SPARE_THREADS
+from app.web.body_reads import MOST_SLOW_OF_ONE, SLOW_S
 from tests.conftest import valid_request
 from tests.smtp_server import Deed, SMTPServer
 from tests.test_process import Answer, Running, running
@@ -141,3 +142,47 @@ def test_connections_that_are_only_kept_open_keep_nobody_out(service: Running, s
             stack.enter_context(socket.create_connection(("127.0.0.1", service.port), timeout=5))
         assert service.ask("GET", "/test")[0] == 200
         assert service.ask("POST", "/api/v1/emails", valid_request())[0] == 201
+
+
+class SlowBodies:
+    """Requests that promise a body and keep it, from one client or from many."""
+
+    def __init__(self, service: Running, clients: list[str]) -> None:
+        self._sockets = []
+        for client in clients:
+            connection = socket.create_connection(("127.0.0.1", service.port))
+            connection.sendall(
+                b"POST /api/v1/emails HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+                b"X-Forwarded-For: " + client.encode() + b'\r\nContent-Length: 1000\r\n\r\n{"Email": '
+            )
+            self._sockets.append(connection)
+
+    def close(self) -> None:
+        for connection in self._sockets:
+            connection.close()
+
+
+@pytest.fixture
+def proxied(tmp_path: Path) -> Iterator[Running]:
+    """Behind a proxy on this machine, with its embedded inbox."""
+    with running(tmp_path, None, WEB_THREADS=str(THREADS), TRUSTED_PROXIES="127.0.0.1") as service:
+        yield service
+
+
+def post_from(service: Running, client: str) -> int:
+    return service.ask("POST", "/api/v1/emails", valid_request(), headers={"X-Forwarded-For": client})[0]
+
+
+def test_bodies_that_never_end_hold_a_few_threads_of_one_client_and_never_all(proxied: Running) -> None:
+    one = SlowBodies(proxied, ["192.0.2.1"] * MOST_SLOW_OF_ONE)
+    time.sleep(SLOW_S + 0.5)
+    assert post_from(proxied, "192.0.2.1") == 503
+    assert post_from(proxied, "192.0.2.2") == 201
+    many = SlowBodies(proxied, [f"198.51.100.{number}" for number in range(3 * THREADS)])
+    time.sleep(0.5)
+    for path in ("/test", "/health/live", "/docs"):
+        assert proxied.ask("GET", path)[0] == 200
+    assert post_from(proxied, "192.0.2.3") == 503
+    one.close()
+    many.close()
+    wait_until(lambda: post_from(proxied, "192.0.2.4") in (201, 429, 400))

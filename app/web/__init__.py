@@ -4,6 +4,7 @@ from flask import Flask
 
 from app.emails.office import Office
 from app.web import door, errors, headers, probes
+from app.web.body_reads import BodyReads
 from app.web.versions import VersionNegotiation, supported_versions
 
 
@@ -14,6 +15,7 @@ def register(app: Flask, office: Office) -> None:
     door.register(app, office)
     errors.register(app)
     probes.register(app, office)
+    app.wsgi_app = BodyReads(app.wsgi_app, office.settings)  # type: ignore[method-assign]
 
 
 def negotiate_versions(app: Flask) -> None:

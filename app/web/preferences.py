@@ -18,8 +18,10 @@ _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 def wants_async() -> bool:
     """Whether the client prefers not to wait for the outcome (RFC 7240, section 4.1)."""
     # The server has joined the lines of a header with commas (RFC 3875, section 4.1.18).
-    preferences = current_request().environ.get("HTTP_PREFER", "").split(",")
-    return any(preference.partition(";")[0].strip().lower() == "respond-async" for preference in preferences)
+    preferences = current_request().environ.get("HTTP_PREFER")
+    if preferences is None:
+        return False
+    return any(preference.partition(";")[0].strip().lower() == "respond-async" for preference in preferences.split(","))
 
 
 def idempotency_key(guards: GuardSettings) -> IdempotencyKey | None:
