@@ -126,7 +126,7 @@ def delete_form(key: str) -> None:
 def retry_form(key: str) -> None:
     """Send once more what the form with this KEY received and could not be delivered; print how many emails."""
     with opened_office() as office:
-        count = retry_submissions(office, find_form(office, key).key)
+        count = retry_submissions(office, find_form(office, key))
     click.echo(count)
 
 

@@ -73,6 +73,8 @@ def pretend(
     The cooldown and what `also` writes are committed.
     """
     errand = _planned(office, request, caller=None, smtp_id=smtp_id, is_test=False, form=form)
+    # For the time that it takes.
+    compose(office, errand, errand.draft)
     record.count_without_record(office, errand.draft, also=also)
     return errand.draft
 
@@ -97,11 +99,14 @@ def _planned(
     return replace(errand, draft=draft)
 
 
-def retry_submissions(office: Office, form_key: str) -> int:
-    """Try again what a form received and no server took within its time, or refused; how many emails that are."""
+def retry_submissions(office: Office, form: Form) -> int:
+    """Try again what a form received and no server took within its time, or refused; how many emails that are.
+
+    They go to whom they were addressed to. A visitor's confirmation is too late by now.
+    """
     now = office.clock()
     times = {"now_ms": to_ms(now), "expires_ms": to_ms(now + retries.LIFETIME_OF_SUBMISSIONS)}
-    return office.database.write(lambda connection: queue.retry_failed(connection, form_key, **times))
+    return office.database.write(lambda connection: queue.retry_failed(connection, form, **times))
 
 
 def deliver_one(office: Office, email: Email) -> Email:

@@ -28,7 +28,7 @@ class _ConfirmedToday(Exception):
     """The address had its confirmation."""
 
 
-def send(office: Office, form: Form, address: str, *, reference: str, language: str) -> None:
+def send(office: Office, form: Form, address: str, *, smtp_id: int | None, reference: str, language: str) -> None:
     """Queue the confirmation, unless the address had one today. Its failing is logged: the message itself is safe."""
     digest = sha256(f"confirmation\0{form.key}\0{normalise_sender(address)}".encode()).hexdigest()
 
@@ -46,7 +46,7 @@ def send(office: Office, form: Form, address: str, *, reference: str, language: 
         body_template=words.body.format(form=form.name.replace("{", "("), reference=reference),
     )
     try:
-        enqueue(office, request, form=form, smtp_id=form.smtp_id, also=note)
+        enqueue(office, request, form=form, smtp_id=smtp_id, also=note)
     except _ConfirmedToday:
         return
     except LetterboxError as error:

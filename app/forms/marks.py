@@ -76,7 +76,7 @@ def add(connection: Connection, marks: tuple[Mark, ...], email: Email) -> None:
 
 def _content(form: Form, recognised: Recognised, submission: Submission) -> str:
     said = [recognised.email, recognised.username, recognised.message, recognised.subject, recognised.reply_to]
-    files = [[file.file_name, sha256(file.base64).hexdigest()] for file in submission.files]
+    files = [[file.file_name, sha256(file.base64.encode("ascii")).hexdigest()] for file in submission.files]
     return _digest("content", form.key, json.dumps([said, list(recognised.custom_fields.items()), files]))
 
 

@@ -17,6 +17,8 @@ from app.web.strict_json import JSONInvalid, parse_object
 MOST_FIELDS = 1000
 MOST_FILES = 100
 """Far more than an email takes; a body has not to be read further to know that these are too many."""
+_LONGEST_PATH = 1000
+"""Characters of the name of what is inside of objects: it is repeated for each field in there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,8 @@ def _json(body: bytes) -> Contents:
 
 def _flattened(name: str, value: Any) -> Iterator[tuple[str, str]]:
     """A list of texts is a repeated name; what is inside of objects gets names as `address.city`, `items[0].name`."""
+    if len(name) > _LONGEST_PATH and isinstance(value, dict | list):
+        raise SubmissionInvalid({"": [Fault.TOO_LONG]})
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _flattened(f"{name}.{key}" if name else key, inner)

@@ -9,6 +9,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from secrets import token_urlsafe
 
@@ -91,7 +92,8 @@ def create(office: Office, *, find: FindForm) -> Blueprint:
     @blueprint.after_request
     def name_origins(response: Response) -> Response:
         key = (request.view_args or {}).get("key")
-        if key is not None and "Origin" in request.headers:
+        # A database that has just kept the view waiting is not waited for again.
+        if key is not None and "Origin" in request.headers and response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
             g.form_origins = origins_of(key)
         return response
 

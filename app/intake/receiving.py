@@ -77,7 +77,9 @@ def create(office: Office, *, find: FindForm, submit: Submit) -> Blueprint:
     def finish(response: Response) -> Response:
         if request.endpoint == "receiving.static":
             return response
-        _name_origins()
+        # A database that has just kept the view waiting is not waited for again.
+        if _visit().form is not None or response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+            _name_origins()
         return answers.in_language(response, _visit())
 
     def _name_origins() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, null, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.model.email import Email, Phase, Priority, Status
@@ -47,8 +47,8 @@ _CORRECT = (
         delivered_smtp_id=bindparam("delivered_by"),
         settled_at=bindparam("settled"),
         attempts=bindparam("tries"),
-        lease_until=None,
-        next_attempt_at=None,
+        lease_until=null(),
+        next_attempt_at=null(),
     )
 )
 # The lease says it all; the other two let the index of what is under way be used.

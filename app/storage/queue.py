@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
 
 from app.model.email import Email, Phase, Status
+from app.model.form import Form
 from app.model.message import Message
 from app.storage.emails import attempts_to_json, from_row
 from app.storage.tables import emails, queued_messages
@@ -80,10 +81,18 @@ def put_back(connection: Connection, email: Email, *, next_attempt_ms: int) -> b
     return connection.execute(_PUT_BACK, values).rowcount == 1
 
 
-def retry_failed(connection: Connection, form_key: str, *, now_ms: int, expires_ms: int) -> int:
-    """Let a form's emails that failed for good be tried anew; how many there were. Their bytes were kept for it."""
+def retry_failed(connection: Connection, form: Form, *, now_ms: int, expires_ms: int) -> int:
+    """Let a form's emails to its owner that failed for good be tried anew; how many there were.
+
+    Their bytes were kept for it.
+    """
     kept = exists().where(queued_messages.c.email_id == emails.c.id)
-    failed = update(emails).where(emails.c.form_key == form_key, emails.c.status == Status.FAILED, kept)
+    failed = update(emails).where(
+        emails.c.form_key == form.key,
+        emails.c.reception_email.in_(form.recipients),
+        emails.c.status == Status.FAILED,
+        kept,
+    )
     values = {
         "status": Status.DEFERRED,
         "phase": Phase.RECORDED,

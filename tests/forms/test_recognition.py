@@ -191,7 +191,7 @@ def test_a_form_that_nobody_filled_in_is_refused(fields: tuple[tuple[str, str], 
 
 
 def test_a_file_alone_is_something() -> None:
-    file = Attachment("cv.pdf", "application/pdf", b"", 0)
+    file = Attachment("cv.pdf", "application/pdf", "", 0)
     assert recognise(Submission(fields=(("cv", "cv.pdf"),), files=(file,)), FORM).custom_fields == {"cv": "cv.pdf"}
 
 

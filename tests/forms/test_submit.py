@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
@@ -16,11 +17,11 @@ from app.emails import record
 from app.emails.office import Office
 from app.emails.queue import deliver_one, retry_submissions
 from app.errors import CheckFailed, CooldownActive, SubmissionLimitReached
-from app.forms import tokens
+from app.forms import captcha, tokens
 from app.forms.submission import Receipt, Submission, Visitor
 from app.forms.submit import submit
 from app.model.clock import utc_now
-from app.model.form import CheckFailure, Form
+from app.model.form import CheckFailure, Form, HumanCheck
 from tests.conftest import MakeService, Service
 from tests.forms.owning import opened
 from tests.smtp_server import SMTPServer
@@ -126,6 +127,40 @@ def test_twenty_clicks_at_once_are_one_mail(office: Office, server: SMTPServer) 
     assert work_off(office) == ["Sent"]
 
 
+def test_clicks_at_once_that_take_the_last_place_are_all_thanked(office: Office) -> None:
+    form = replace(FORM, submissions_per_hour=1)
+    submission = Submission(fields=(("message", "Without an address nobody waits"),))
+    with ThreadPoolExecutor(8) as clicks:
+        receipts = list(clicks.map(lambda _: submit(office, form, submission, VISITOR), range(8)))
+    assert len({receipt.reference for receipt in receipts}) == 1
+
+
+def test_a_captcha_whose_answer_was_spent_by_the_first_click_is_the_same_message(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first: list[Receipt] = []
+
+    def ask(*_: Any) -> None:
+        """The provider takes an answer once, and the first click has been received by the time it says so."""
+        if not first:
+            monkeypatch.setattr(captcha, "demand_captcha", lambda *_: None)
+            first.append(send(office, form=form))
+            raise CheckFailed(CheckFailure.CAPTCHA_REFUSED)
+
+    form = replace(FORM, check=HumanCheck.TURNSTILE)
+    monkeypatch.setattr(captcha, "demand_captcha", ask)
+    assert send(office, form=form) == first[0]
+    assert work_off(office) == ["Sent"]
+
+
+def test_a_connection_that_was_taken_away_keeps_nothing_from_the_forms_owner(
+    office: Office, server: SMTPServer
+) -> None:
+    receipt = send(office, form=replace(FORM, project_id=1, smtp_id=1000, confirms=True))
+    assert work_off(office) == ["Sent", "Sent"]
+    assert receipt.reference in [mail["X-Email-Id"] for mail in mails(server) if mail["To"] == "office@example.com"]
+
+
 def test_other_words_of_the_same_sender_have_to_wait_as_everywhere(office: Office) -> None:
     send(office)
     with pytest.raises(CooldownActive):
@@ -165,13 +200,13 @@ def test_what_was_refused_for_good_is_kept_and_can_be_sent_once_more(office: Off
     server.faults = {"RCPT": "550 5.1.1 no such mailbox"}
     receipt = send(office)
     assert work_off(office) == ["Failed"]
-    assert retry_submissions(office, "another") == 0
-    assert retry_submissions(office, FORM.key) == 1
+    assert retry_submissions(office, replace(FORM, key="another")) == 0
+    assert retry_submissions(office, FORM) == 1
     server.faults = {}
     office.deliverer.forget([server.configuration()])
     assert work_off(office) == ["Sent"]
     assert [mail["X-Email-Id"] for mail in mails(server)] == [receipt.reference]
-    assert retry_submissions(office, FORM.key) == 0
+    assert retry_submissions(office, FORM) == 0
 
 
 def test_a_form_token_is_good_for_one_message_and_for_a_late_second_click(office: Office, clock: Clock) -> None:

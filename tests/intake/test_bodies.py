@@ -251,6 +251,13 @@ def test_a_body_of_separators_is_refused_without_taking_it_apart() -> None:
     assert fault_of(b"&" * 1_000_000, URLENCODED) == {"": (Fault.TOO_MANY_FIELDS,)}
 
 
+def test_long_names_are_not_repeated_for_each_field_inside_of_them() -> None:
+    within = dict.fromkeys(map(str, range(900)), 1)
+    for document in ({"k" * 1001: within}, {"k" * 600: {"k" * 600: within}}, {"k" * 1001: [[1]] * 900}):
+        assert fault_of(json.dumps(document).encode(), "application/json") == {"": (Fault.TOO_LONG,)}
+    assert len(contents_of(json.dumps({"k" * 1000: within}).encode(), "application/json", {}).fields) == 900
+
+
 def test_too_many_files_are_refused() -> None:
     part = '--b\r\nContent-Disposition: form-data; name="f"; filename="x"\r\n\r\n1\r\n'
     assert fault_of((part * 101).encode() + b"--b--", "multipart/form-data", boundary="b") == {

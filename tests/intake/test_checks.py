@@ -113,6 +113,20 @@ def test_a_database_that_does_not_answer_is_said(client: FlaskClient) -> None:
     assert client.get("/forms/nodatabase/token", headers={"Origin": SHOP}).status_code == 503
 
 
+def test_a_database_that_does_not_answer_is_waited_for_once(office: Office) -> None:
+    asked: list[str] = []
+
+    def find_slowly(_: Office, key: str) -> Form:
+        asked.append(key)
+        raise RecordUnavailable("The database does not answer.")
+
+    app = Flask(__name__, static_folder=None)
+    web.register(app, office)
+    app.register_blueprint(checks.create(office, find=find_slowly))
+    assert app.test_client().get(f"/forms/{FORM.key}/token", headers={"Origin": SHOP}).status_code == 503
+    assert asked == [FORM.key]
+
+
 @pytest.mark.parametrize("path", [f"{FORM.key}/token", f"{ALTCHA}/challenge"])
 def test_pages_of_the_forms_own_origins_may_read_it_and_others_may_not(client: FlaskClient, path: str) -> None:
     assert readable_by(client.get(f"/forms/{path}", headers={"Origin": SHOP})) == [SHOP]

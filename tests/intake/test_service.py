@@ -129,11 +129,29 @@ def test_a_stranger_is_refused(mailing: Service) -> None:
     assert refused.status_code == 403
 
 
+def test_names_that_no_page_has_are_not_repeated_in_an_answer(mailing: Service) -> None:
+    answer = mailing.post("/forms/default", data={"'" * 1_000_000: "x", "message": "Hello"}, headers=BROWSER)
+    assert answer.status_code == 400
+    assert len(answer.data) < 10_000
+
+
 def test_the_answers_name_what_they_vary_by_and_who_may_read_them(mailing: Service) -> None:
     answer = mailing.post("/forms/default", data={"email": "x"}, headers=BROWSER | {"Accept": "application/json"})
     assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
     vary = {each.strip() for line in answer.headers.getlist("Vary") for each in line.split(",")}
     assert {"Accept", "Accept-Language", "Origin"} <= vary
+
+
+def test_a_body_that_ends_early_is_not_taken_for_the_whole(tmp_path: Path) -> None:
+    with running(tmp_path) as service, socket.create_connection(("127.0.0.1", service.port), timeout=30) as connection:
+        connection.sendall(
+            b"POST /forms/default HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
+            b"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 50\r\n\r\nmessage=The+first+half"
+        )
+        connection.shutdown(socket.SHUT_WR)
+        answer = http.client.HTTPResponse(connection)
+        answer.begin()
+        assert answer.status == 400
 
 
 @pytest.mark.parametrize("is_chunked", [False, True])
