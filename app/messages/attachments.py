@@ -44,7 +44,7 @@ def attachment_of(*, file_name: str, base64_content: str, content_type: str | No
     return Attachment(
         file_name=name,
         content_type=checked_content_type(content_type) if content_type else guessed_content_type(name),
-        base64=base64_content.encode("ascii"),
+        base64=base64_content,
         size=len(base64_content) // 4 * 3 - _padding(base64_content),
     )
 

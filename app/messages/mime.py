@@ -109,15 +109,15 @@ def _attachment_fields(attachment: Attachment) -> str:
     )
 
 
-def _wrapped_base64(encoded: bytes) -> Iterator[bytes]:
+def _wrapped_base64(encoded: str) -> Iterator[bytes]:
     """`encoded` in lines of 76 with CRLF after each, in pieces of some hundred lines; one empty line for nothing."""
     whole = len(encoded) - len(encoded) % _BASE64_LINES.size
     for start in range(0, whole, _BASE64_LINES.size):
         # One call in C cuts some hundred lines.
-        yield b"\r\n".join(_BASE64_LINES.unpack_from(encoded, start))
+        yield b"\r\n".join(_BASE64_LINES.unpack(encoded[start : start + _BASE64_LINES.size].encode("ascii")))
         yield b"\r\n"
     if whole < len(encoded) or not encoded:
-        yield b"\r\n".join(_base64_lines(encoded[whole:]))
+        yield b"\r\n".join(_base64_lines(encoded[whole:].encode("ascii")))
         yield b"\r\n"
 
 

@@ -26,7 +26,7 @@ _REQUESTS = (
         message="first\n.\nlast\r.\r\n.\n\r\nBcc: evil@x.example",
         subject_template=f"{_SMUGGLED}\r\nBcc: evil@x.example\u2028Bcc: evil@x.example",
         body_template="{Message}",
-        attachments=(Attachment(f"{_SMUGGLED}\r\nX-Evil: 1.txt", "text/plain", b"aGk=", 2),),
+        attachments=(Attachment(f"{_SMUGGLED}\r\nX-Evil: 1.txt", "text/plain", "aGk=", 2),),
     ),
     EmailRequest(
         email="sender@example.com",
@@ -40,7 +40,7 @@ _REQUESTS = (
             "X-Note": f"{_SMUGGLED}\r\nBcc: evil@x.example\r\n\r\n<b>\u2028\x85" + "naïve" * 40,
             "References": "<a@x.example>  " * 20,
         },
-        attachments=(Attachment("naïve\u202efdp." + "x" * 300, "application/octet-stream", b"", 0),),
+        attachments=(Attachment("naïve\u202efdp." + "x" * 300, "application/octet-stream", "", 0),),
     ),
 )
 

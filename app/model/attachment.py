@@ -12,5 +12,5 @@ class Attachment:
 
     file_name: str
     content_type: str
-    base64: bytes
+    base64: str
     size: int

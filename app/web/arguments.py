@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import cache
 from hashlib import sha256
+from io import BytesIO
 from typing import Any, Never, cast
 
 from flask import Request
@@ -13,6 +14,9 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 from app.errors import RequestInvalid
 from app.web.current import current_globals, current_request
 from app.web.strict_json import JSONInvalid, parse_object
+
+_LARGE_BODY = 1024 * 1024
+_BLOCK = 64 * 1024
 
 WHOLE_BODY = "$"
 """The name under which errors stand that belong to no property."""
@@ -77,11 +81,9 @@ class ArgumentsParser(FlaskParser):
     def load_json(self, req: Request, schema: Schema) -> Any:
         if req.environ.get("CONTENT_TYPE") != "application/json" and not _is_json(req):
             raise UnsupportedMediaType("The request body must be application/json in UTF-8.")
-        body = _body(req)
-        if "HTTP_IDEMPOTENCY_KEY" in req.environ:
-            current_globals().body_digest = sha256(body).digest()
         try:
-            return parse_object(body)
+            # Not kept here, so that 33 MB are freed as soon as they are text.
+            return parse_object(_body(req))
         except JSONInvalid as error:
             raise RequestInvalid({WHOLE_BODY: [str(error)]}) from error
 
@@ -122,11 +124,25 @@ def _is_json(req: Request) -> bool:
 
 
 def _body(req: Request) -> bytes:
-    body = req.get_data(cache=False)
+    length = req.content_length
+    body = req.get_data(cache=False) if length is None or length <= _LARGE_BODY else _large_body(req, length)
     # Of a chunked body werkzeug returns what the limit allows and says nothing of the rest.
     if req.content_length is None and req.max_content_length is not None and len(body) >= req.max_content_length:
         raise RequestEntityTooLarge
+    if "HTTP_IDEMPOTENCY_KEY" in req.environ:
+        current_globals().body_digest = sha256(body).digest()
     return body
+
+
+def _large_body(req: Request, length: int) -> bytes:
+    """The body whose length was declared; less where the client broke off.
+
+    werkzeug collects it in an array of bytes and copies that: twice the memory, and 20 ms for 33 MB.
+    """
+    body = BytesIO()
+    while (missing := length - body.tell()) and (block := req.stream.read(min(missing, _BLOCK))):
+        body.write(block)
+    return body.getvalue()
 
 
 def _flatten(messages: Any, name: str = "") -> Iterator[tuple[str, str]]:

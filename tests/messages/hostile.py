@@ -81,7 +81,9 @@ charsets = st.one_of(
 LARGE = st.integers(29_170, 29_200).map(lambda length: random.Random(0).randbytes(length))
 
 attachments = st.builds(
-    lambda name, content_type, content: Attachment(name, content_type, base64.b64encode(content), len(content)),
+    lambda name, content_type, content: Attachment(
+        name, content_type, base64.b64encode(content).decode(), len(content)
+    ),
     name=texts,
     content_type=st.sampled_from(
         ["application/pdf", "text/plain", "image/svg+xml", "message/rfc822", "multipart/mixed"]

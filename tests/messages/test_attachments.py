@@ -33,7 +33,7 @@ def refused(**given: str) -> set[str]:
 
 
 def test_a_good_attachment_is_kept_as_it_came() -> None:
-    assert read("Übersicht (2).pdf") == Attachment("Übersicht (2).pdf", "application/pdf", b"aGVsbG8=", 5)
+    assert read("Übersicht (2).pdf") == Attachment("Übersicht (2).pdf", "application/pdf", "aGVsbG8=", 5)
 
 
 @pytest.mark.parametrize(

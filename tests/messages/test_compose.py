@@ -144,7 +144,7 @@ def test_a_local_part_beyond_ascii_needs_smtputf8_and_leaves_the_rest_ascii() ->
 )
 @pytest.mark.parametrize("attached", [0, 1, 2])
 def test_which_parts_a_message_has(given: dict[str, Any], kinds: list[str], attached: int) -> None:
-    file = Attachment("a.pdf", "application/pdf", b"YQ==", 1)
+    file = Attachment("a.pdf", "application/pdf", "YQ==", 1)
     part = composed(**given, attachments=(file,) * attached)
     assert [leaf.content_type for leaf in part.leaves()] == kinds + ["application/pdf"] * attached
     body = part.parts[0] if attached else part

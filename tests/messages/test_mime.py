@@ -84,7 +84,7 @@ def test_no_encoded_line_is_too_long_whatever_it_ends_with(length: int, end: str
 
 
 def attachment(octets: bytes) -> Attachment:
-    return Attachment("a.bin", "application/octet-stream", base64.b64encode(octets), len(octets))
+    return Attachment("a.bin", "application/octet-stream", base64.b64encode(octets).decode(), len(octets))
 
 
 @pytest.mark.parametrize("size", [0, 1, 56, 57, 58, 113, 114, 29_183, 29_184, 29_185, 58_367, 58_368, 58_369, 100_000])

@@ -101,3 +101,57 @@ def test_long_lines_are_found_wherever_they_are(lengths: list[int], has_end: boo
             Content(whole)
     else:
         Content(whole)
+
+
+LINE = b"x" * 76 + b"\r\n"
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.sampled_from([b"", b"x", b"x" * 75, b"x" * 76, b"x" * 997, b"x" * 998]), max_size=6),
+    st.integers(0, 60),
+    st.lists(st.tuples(st.integers(0, 5000), st.sampled_from([b"\r", b"\n", b"\r\n", b"\0", b"", b"x"])), max_size=2),
+    st.booleans(),
+)
+def test_in_pieces_is_found_what_is_found_in_one(
+    before: list[bytes], count: int, changes: list[tuple[int, bytes]], is_swap: bool
+) -> None:
+    whole = b"".join(line + b"\r\n" for line in before) + LINE * count + b"--end--\r\n"
+    for position, octets in changes:
+        position %= len(whole)
+        whole = whole[:position] + octets + whole[position + (len(octets) if is_swap else 0) :]
+    lines = whole.split(b"\r\n")
+    is_fit = all(len(line) <= 998 and not set(line) & set(b"\r\n\0") for line in lines)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(content, "BLOCK_SIZE", 600)
+        patch.setattr(content, "_UNEVEN_SIZE", 100)
+        if is_fit:
+            assert b"".join(Content(whole).blocks(b"", b"")) == whole
+        else:
+            with pytest.raises(MessageUnsafe):
+                Content(whole)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 76, 998])
+@pytest.mark.parametrize("octets", [b"\r", b"\n", b"\0", b"\n\r", b"\r\n"])
+def test_nothing_hides_among_lines_of_one_length(width: int, octets: bytes) -> None:
+    """Also where it leaves every line of its length, or looks like one more line end."""
+    whole = bytearray((b"x" * width + b"\r\n") * (3 * content.BLOCK_SIZE // (width + 2)))
+    Content(bytes(whole))
+    for position in (0, len(whole) // 2, len(whole) - len(octets)):
+        changed = whole[:]
+        changed[position : position + len(octets)] = octets
+        if any(set(line) & set(b"\r\n\0") for line in changed.split(b"\r\n")):
+            with pytest.raises(MessageUnsafe):
+                Content(bytes(changed))
+
+
+def test_a_line_that_is_too_long_is_found_behind_lines_of_one_length() -> None:
+    for long in (b"x" * 999 + b"\r\n", b"x" * 999):
+        with pytest.raises(MessageUnsafe):
+            Content(LINE * 7000 + long)
+        with pytest.raises(MessageUnsafe):
+            Content(LINE * 7000 + long + LINE * 7000)
+    with pytest.raises(MessageUnsafe):
+        Content((b"x" * 999 + b"\r\n") * 1000)
+    Content((b"x" * 998 + b"\r\n") * 1000)

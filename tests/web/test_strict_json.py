@@ -53,6 +53,26 @@ def test_nesting_of_32_levels_is_allowed() -> None:
     assert parse_object(b'{"a":' * 32 + b"1" + b"}" * 32)
 
 
+@pytest.mark.parametrize("depth", [32, 33])
+def test_a_large_body_may_be_as_deep_as_a_small_one(depth: int) -> None:
+    body = b'{"file":"' + b"A" * 100_000 + b'","a":' + b'{"a":' * (depth - 1) + b"1" + b"}" * depth
+    if depth <= 32:
+        assert parse_object(body)
+    else:
+        with pytest.raises(JSONInvalid, match="nested deeper than 32 levels"):
+            parse_object(body)
+
+
+@pytest.mark.parametrize("before", ["", "\\n", "\\\\"])
+@pytest.mark.parametrize("after", ["", "\\n", "x" * 20])
+@pytest.mark.parametrize("escape", ["\\ud800", "\\uDFFF", "\\uDbfF"])
+def test_a_lone_surrogate_is_found_wherever_it_is(before: str, escape: str, after: str) -> None:
+    long = "A" * 1000
+    for text in (before + escape + long + after, before + long + escape + after):
+        with pytest.raises(JSONInvalid, match="lone surrogate"):
+            parse_object(f'{{"a":"{text}"}}'.encode())
+
+
 def test_a_surrogate_pair_is_a_character() -> None:
     assert parse_object(b'{"a":"\\ud83d\\ude00"}') == {"a": "\N{GRINNING FACE}"}
 
