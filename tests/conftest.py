@@ -7,24 +7,35 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import psycopg
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from hypothesis import settings
 from werkzeug.test import TestResponse
 
 from app import create_app
+from app.emails import office as office_module
 from app.emails.office import Office
 from app.inbox import InboxStore
+from app.messages.templates import Templates
 from app.model.clock import Clock, utc_now
 from app.observability.logs import configure_logging
 from app.settings import GuardSettings, Settings
+from app.storage.database import Database
+from app.storage.schema import migrate
 
 TAKES_LONG = pytest.mark.skipif("CI" not in os.environ, reason="takes long: runs in CI, and elsewhere with CI=1")
 """For rigs that start whole services and wait for leases to end."""
+
+settings.register_profile("CI", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=30)
+settings.load_profile("CI" if "CI" in os.environ else "quick")
 
 POSTGRESQL = "postgresql://127.0.0.1:5432/postgres"
 
@@ -39,13 +50,37 @@ def _logging() -> None:
     configure_logging(format="json", level="info")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _templates_compiled_once() -> None:
+    """They never change, and compiling them takes a quarter of the time in which a service is assembled."""
+    office_module.Templates = cache(Templates)  # type: ignore[attr-defined, assignment]
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """The URL of an empty database, once of each kind."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'letterbox.db'}"
-        return
+        return f"sqlite:///{tmp_path / 'letterbox.db'}"
+    url: str = request.getfixturevalue("_own_postgresql")
+    _empty(url.rpartition("/")[2])
+    return url
+
+
+@pytest.fixture(scope="session")
+def _own_postgresql() -> Iterator[str]:
+    """A database that the tests of one process use one after the other: making one and dropping it takes a second."""
     yield from _postgresql()
+
+
+def _empty(name: str) -> None:
+    """Throw out whoever a test has left behind, and everything that is in the database."""
+    with psycopg.connect(POSTGRESQL, autocommit=True, connect_timeout=2) as server:
+        server.execute(f'ALTER DATABASE "{name}" RESET ALL')  # type: ignore[arg-type, call-overload, unused-ignore]
+        others = "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
+        server.execute(others, (name,))
+    with psycopg.connect(POSTGRESQL, dbname=name, autocommit=True) as database:
+        database.execute("DROP SCHEMA public CASCADE")
+        database.execute("CREATE SCHEMA public")
 
 
 def _postgresql() -> Iterator[str]:
@@ -88,6 +123,17 @@ def valid_request(**properties: Any) -> dict[str, Any]:
     return {"Email": f"visitor-{uuid.uuid4().hex}@example.com", "Message": "Hello!"} | properties
 
 
+@cache
+def _empty_sqlite() -> bytes:
+    """The file of a database that was just migrated: most tests need one, and none of these tests the migrations."""
+    with TemporaryDirectory() as directory:
+        file = Path(directory) / "letterbox.db"
+        database = Database(f"sqlite:///{file}")
+        migrate(database)
+        database.close()
+        return file.read_bytes()
+
+
 MakeService = Callable[..., Service]
 
 
@@ -97,6 +143,8 @@ def assembling(directory: Path) -> Iterator[MakeService]:
     offices: list[Office] = []
 
     def make(*, clock: Clock = utc_now, guards: dict[str, Any] | None = None, **changes: Any) -> Service:
+        if "database_url" not in changes and not (directory / "letterbox.db").exists():
+            (directory / "letterbox.db").write_bytes(_empty_sqlite())
         settings = Settings(
             var_dir=directory,
             database_url=changes.pop("database_url", f"sqlite:///{directory / 'letterbox.db'}"),
