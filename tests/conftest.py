@@ -57,13 +57,14 @@ def _templates_compiled_once() -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The URL of an empty database, once of each kind."""
     if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'letterbox.db'}"
+        yield f"sqlite:///{tmp_path / 'letterbox.db'}"
+        return
     url: str = request.getfixturevalue("_own_postgresql")
+    yield url
     _empty(url.rpartition("/")[2])
-    return url
 
 
 @pytest.fixture(scope="session")

@@ -81,6 +81,8 @@ def fleet(directory: Path, server: SMTPServer, broker_url: str, database_url: st
         "LOG_FORMAT": "json",
         "SMTP_CONFIGURATIONS": json.dumps([configuration | {"Auth": "none", "Security": "none"}]),
         "SMTP_RECEPTION_EMAIL": "office@example.com",
+        # What the server says depends on the number of the session.
+        "SMTP_WARM_SESSIONS": "false",
     }
     with running(directory, None, **environment) as service:
         it = Fleet(service, environment, directory)
