@@ -6,14 +6,14 @@ from the thank-you page and finds the mail here; with it `demo.js` sends the for
 
 import re
 
-from flask import Blueprint, Response, abort, make_response, render_template, request
+from flask import Blueprint, Response, abort, make_response, render_template
 from werkzeug.exceptions import Forbidden, HTTPException
 from werkzeug.wrappers import Response as AnyResponse
 
 from app.inbox.message import StoredMessage
 from app.inbox.store import InboxStore
 from app.model.form import DEFAULT_KEY
-from app.pages.visitor import is_foreign, names_this_host
+from app.pages.visitor import keep_private
 from app.settings import Settings
 from app.web.own_url import own_url
 
@@ -27,18 +27,8 @@ def create(settings: Settings, store: InboxStore) -> Blueprint:
     """`/demo` and `/demo/mail/{reference}`."""
     demo = Blueprint("demo", __name__, url_prefix="/demo", template_folder=settings.templates_dir)
 
-    @demo.before_request
-    def refuse_strangers() -> None:
-        # There is mail on this page, so it is as private as the inbox.
-        if not names_this_host(request.host, configured=settings.host):
-            abort(403, "The demo is shown under localhost, an IP address or the configured HOST only.")
-        if is_foreign(request):
-            abort(403, "The request came from another site.")
-
-    @demo.after_request
-    def keep_private(response: Response) -> Response:
-        response.headers.setdefault("Cache-Control", "no-store")
-        return response
+    # There is mail on this page, so it is as private as the inbox.
+    keep_private(demo, settings, what="demo")
 
     @demo.get("", strict_slashes=False)
     def form() -> str:

@@ -4,7 +4,7 @@ import re
 from hashlib import sha256
 from typing import Any
 
-from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, abort, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound
 from werkzeug.wrappers import Response as AnyResponse
 
@@ -12,7 +12,7 @@ from app.inbox.message import StoredMessage
 from app.inbox.store import InboxStore
 from app.pages import contents
 from app.pages.preview import SCHEMES
-from app.pages.visitor import is_foreign, names_this_host
+from app.pages.visitor import keep_private
 from app.settings import Settings
 from app.web.own_url import own_url
 
@@ -28,17 +28,7 @@ def create(settings: Settings, store: InboxStore) -> Blueprint:
     """`/inbox` and everything below it."""
     inbox = Blueprint("inbox", __name__, url_prefix="/inbox", template_folder=settings.templates_dir)
 
-    @inbox.before_request
-    def refuse_strangers() -> None:
-        if not names_this_host(request.host, configured=settings.host):
-            abort(403, "The inbox is shown under localhost, an IP address or the configured HOST only.")
-        if is_foreign(request):
-            abort(403, "The request came from another site.")
-
-    @inbox.after_request
-    def keep_private(response: Response) -> Response:
-        response.headers.setdefault("Cache-Control", "no-store")
-        return response
+    keep_private(inbox, settings, what="inbox")
 
     @inbox.get("", strict_slashes=False)
     def messages() -> str:

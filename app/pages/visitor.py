@@ -1,4 +1,4 @@
-"""Who may see the inbox, and whose requests may change it. Used before every view under `/inbox`.
+"""Who may see the inbox, and whose requests may change it. Used before every view under `/inbox` and `/demo`.
 
 The inbox asks nobody to sign in: it shows mail to whoever reaches the machine. A browser on that machine reaches it on
 behalf of any site it visits, so two things are checked.
@@ -13,7 +13,25 @@ behalf of any site it visits, so two things are checked.
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from flask import Request
+from flask import Blueprint, Request, Response, abort, request
+
+from app.settings import Settings
+
+
+def keep_private(pages: Blueprint, settings: Settings, *, what: str) -> None:
+    """Show pages with mail, which are called `what`, to this machine's own visitors alone, and let nobody keep them."""
+
+    @pages.before_request
+    def refuse_strangers() -> None:
+        if not names_this_host(request.host, configured=settings.host):
+            abort(403, f"The {what} is shown under localhost, an IP address or the configured HOST only.")
+        if is_foreign(request):
+            abort(403, "The request came from another site.")
+
+    @pages.after_request
+    def forbid_keeping(response: Response) -> Response:
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
 
 
 def names_this_host(host: str, *, configured: str) -> bool:
