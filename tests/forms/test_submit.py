@@ -14,6 +14,7 @@ import pytest
 from werkzeug.test import TestResponse
 
 from app.emails import record
+from app.emails.housekeeping import prune
 from app.emails.office import Office
 from app.emails.queue import deliver_one, retry_submissions
 from app.errors import CheckFailed, CooldownActive, SubmissionLimitReached
@@ -22,6 +23,7 @@ from app.forms.submission import Receipt, Submission, Visitor
 from app.forms.submit import submit
 from app.model.clock import utc_now
 from app.model.form import CheckFailure, Form, HumanCheck
+from app.storage.queue import find_message
 from tests.conftest import MakeService, Service
 from tests.forms.owning import opened
 from tests.smtp_server import SMTPServer
@@ -207,6 +209,22 @@ def test_what_was_refused_for_good_is_kept_and_can_be_sent_once_more(office: Off
     assert work_off(office) == ["Sent"]
     assert [mail["X-Email-Id"] for mail in mails(server)] == [receipt.reference]
     assert retry_submissions(office, FORM) == 0
+
+
+def test_what_could_not_be_delivered_goes_with_its_record(office: Office, server: SMTPServer, clock: Clock) -> None:
+    server.faults = {"RCPT": "550 5.1.1 no such mailbox"}
+    receipt = send(office)
+    assert work_off(office) == ["Failed"]
+
+    def is_kept() -> bool:
+        return office.database.read(lambda connection: find_message(connection, receipt.reference)) is not None
+
+    clock.now += timedelta(days=office.settings.email_retention_days - 1)
+    prune(office)
+    assert is_kept()
+    clock.now += timedelta(days=2)
+    prune(office)
+    assert not is_kept()
 
 
 def test_a_form_token_is_good_for_one_message_and_for_a_late_second_click(office: Office, clock: Clock) -> None:
