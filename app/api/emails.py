@@ -1,6 +1,7 @@
 """`/api/v1/emails`: send an email, look one up, list those of a project."""
 
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from flask import Response, after_this_request, jsonify
@@ -20,6 +21,7 @@ from app.model.email import Email, EmailRequest, Status
 from app.model.outcome import Outcome, Stage
 from app.storage.idempotency import IdempotencyKey
 from app.web.authentication import access, caller, required_caller
+from app.web.current import current_globals
 from app.web.preferences import REPLAYED, idempotency_key, wants_async
 from app.web.versions import location_of, page_of
 
@@ -88,7 +90,7 @@ def blueprint(office: Office) -> APIBlueprint:
         its HTML is sent as given, and smtpId can pick its project's connections.
         """
         key = idempotency_key(office.settings.guards)
-        accept = enqueue if wants_async() else send
+        accept = enqueue if wants_async() else partial(send, turn=current_globals().get("turn"))
         while True:
             try:
                 email = _replayed(office, key) or accept(office, request, caller=caller(), key=key, **query)

@@ -37,6 +37,9 @@ log = structlog.get_logger(__name__)
 _MOST_CONNECTIONS = 4096
 """Of each process, also those that ask for nothing at the moment."""
 
+_LONGEST_IDLE_S = 600
+"""Of a thread: the most that the server takes."""
+
 _SERVER_LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -61,6 +64,8 @@ def serve() -> None:
         workers=settings.web_processes,
         # Callers who wait for SMTP servers never take all threads: the others answer, if only that there is too much.
         blocking_threads=settings.web_threads + SPARE_THREADS,
+        # Making a thread costs more than keeping one, and a crowd that needs many comes all at once.
+        blocking_threads_idle_timeout=_LONGEST_IDLE_S,
         # It counts connections: those that are only kept open must not keep the next caller out.
         backpressure=_most_connections(),
         # Decided beforehand, because while the server waits to see which it is, it waits without an end.

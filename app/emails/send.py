@@ -6,6 +6,7 @@ from app.emails import record
 from app.emails.errand import Errand, compose, plan
 from app.emails.handing_over import HandingOver
 from app.emails.office import Office
+from app.emails.turnstile import Turn
 from app.errors import DeliveryFailed, DeliveryUncertain, HandOverUnrecorded
 from app.model.access import Caller
 from app.model.email import Email, EmailRequest, Status
@@ -23,8 +24,11 @@ def send(
     smtp_id: int | None = None,
     is_test: bool = False,
     key: IdempotencyKey | None = None,
+    turn: Turn | None = None,
 ) -> Email:
     """Deliver `request` and return its settled record. A `caller` is a backend; None is a visitor of a public form.
+
+    With a `turn` the caller has been counted among those who wait for SMTP servers.
 
     Raises RequestInvalid (rendered body too large), SMTPConfigurationNotFound, TestAccountMissing, Overloaded,
     KeyTaken, CooldownActive and RecordUnavailable with nothing sent; DeliveryFailed and DeliveryUncertain with the
@@ -32,7 +36,7 @@ def send(
     """
     deadline = time.monotonic() + office.settings.request_deadline_s
     errand = plan(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test)
-    with office.turnstile.passing(errand.draft.requested_smtp_id):
+    with office.turnstile.passing(errand.draft.requested_smtp_id, turn):
         email = record.open_record(office, errand.draft, key=key)
         delivery = _deliver(office, errand, email, deadline=deadline)
         status = _STATUS.get(delivery.outcome, Status.FAILED)

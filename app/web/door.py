@@ -9,8 +9,6 @@ from flask import Flask, Request
 from werkzeug.exceptions import NotAcceptable, NotFound
 
 from app.emails.office import Office
-from app.emails.turnstile import CROWDED
-from app.errors import Overloaded
 from app.guards.admission import Admission, Verdict
 from app.guards.client_address import client_key
 from app.model.access import Caller
@@ -22,6 +20,8 @@ from app.web.versions import APICall, api_call
 
 THROTTLE_RETRY_AFTER_S = 60
 _ONLY_SMTP_ID = re.compile(rb"smtpId=([0-9]{1,9})", re.IGNORECASE)
+_LARGE_BODY = 64 * 1024
+"""Octets that may take a while to arrive."""
 SENDING = "emails.create_email"
 """The endpoint whose callers wait for SMTP servers."""
 
@@ -68,7 +68,13 @@ def register(app: Flask, office: Office) -> None:
             _check_version(call)
         demand_access()
         _check_accept(request)
-        _refuse_a_crowd(office, request)
+        _take_a_turn(office, request)
+
+    @app.teardown_request
+    def go(_: BaseException | None) -> None:
+        turn = current_globals().pop("turn", None)
+        if turn is not None:
+            office.turnstile.end(turn)
 
 
 def _count(office: Office, who: Caller | None, request: Request) -> None:
@@ -95,10 +101,10 @@ def _admit(office: Office, who: Caller | None, request: Request) -> Admission:
     )
 
 
-def _refuse_a_crowd(office: Office, request: Request) -> None:
+def _take_a_turn(office: Office, request: Request) -> None:
     """Say that too many wait for an SMTP configuration before the body is read, which would cost the most of it.
 
-    A request with a key that may have an answer, or for a queue, is judged where that is known.
+    A request with a key that may have an answer, or for a queue, is judged where that is known. Raises Overloaded.
     """
     if request.endpoint != SENDING or "HTTP_IDEMPOTENCY_KEY" in request.environ or wants_async():
         return
@@ -108,8 +114,9 @@ def _refuse_a_crowd(office: Office, request: Request) -> None:
         if named is None:
             return
         smtp_id = int(named[1])
-    if office.turnstile.is_full(smtp_id):
-        raise Overloaded(CROWDED)
+    current_globals().turn = turn = office.turnstile.admit(smtp_id)
+    if (request.content_length or _LARGE_BODY) < _LARGE_BODY:
+        office.turnstile.work(turn)
 
 
 def _check_version(call: APICall) -> None:
