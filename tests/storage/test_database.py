@@ -93,11 +93,11 @@ def test_migrations_build_the_declared_tables(database: Database) -> None:
     assert database.read(columns) == declared
 
 
-def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
+def test_processes_that_start_at_once_migrate_once(unmigrated_url: str) -> None:
     failures: list[BaseException] = []
 
     def start() -> None:
-        database = Database(database_url)
+        database = Database(unmigrated_url)
         try:
             migrate(database)
         except BaseException as error:  # noqa: BLE001 - shown by the assertion

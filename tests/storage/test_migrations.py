@@ -19,8 +19,8 @@ from app.storage.tables import metadata
 
 
 @pytest.fixture
-def database(database_url: str) -> Iterator[Database]:
-    database = Database(database_url)
+def database(unmigrated_url: str) -> Iterator[Database]:
+    database = Database(unmigrated_url)
     yield database
     database.close()
 
