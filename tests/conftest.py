@@ -63,7 +63,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'letterbox.db'}"
         return
-    url: str = request.getfixturevalue("_own_postgresql")
+    url: str = request.getfixturevalue("own_postgresql")
     yield url
     _empty(url.rpartition("/")[2])
 
@@ -77,7 +77,7 @@ def unmigrated_url(database_url: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def _own_postgresql() -> Iterator[str]:
+def own_postgresql() -> Iterator[str]:
     """A database that the tests of one process use one after the other: making one and dropping it takes a second."""
     yield from _postgresql()
 

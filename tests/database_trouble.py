@@ -19,7 +19,7 @@ import psycopg
 import pytest
 
 from app.emails.office import Office
-from app.storage import database
+from app.storage import database, postgresql
 from tests.conftest import POSTGRESQL
 
 Trouble = Callable[[Office], AbstractContextManager[None]]
@@ -28,7 +28,10 @@ Trouble = Callable[[Office], AbstractContextManager[None]]
 def be_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of databases that are opened from now on: waits are short, so that tests are."""
     monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.2)
-    monkeypatch.setitem(database._POSTGRESQL_ARGUMENTS, "options", "-c statement_timeout=200ms -c lock_timeout=200ms")
+    monkeypatch.setattr(postgresql, "BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(postgresql, "SILENCE_S", 0.4)
+    monkeypatch.setitem(postgresql.ARGUMENTS, "connect_timeout", 1)
+    monkeypatch.setitem(postgresql.ARGUMENTS, "options", "-c statement_timeout=200ms -c lock_timeout=200ms")
 
 
 @contextmanager

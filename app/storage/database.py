@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -18,23 +19,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from app.errors import DatabaseUnusable, RecordUnavailable
+from app.storage import postgresql
+from app.storage.postgresql import BUSY_TIMEOUT_S
 from app.storage.prepared import run
 
 Result = TypeVar("Result")
 
-BUSY_TIMEOUT_S = 5
-"""How long a request waits for a database that is locked or away before it is told so."""
-
-_POSTGRESQL_ARGUMENTS = {
-    "connect_timeout": BUSY_TIMEOUT_S,
-    # A server that has gone silent, or a row that another session holds, must not hold every request.
-    "tcp_user_timeout": BUSY_TIMEOUT_S * 1000,
-    "keepalives_idle": BUSY_TIMEOUT_S,
-    "options": f"-c statement_timeout={BUSY_TIMEOUT_S}s -c lock_timeout={BUSY_TIMEOUT_S}s",
-}
-
-_TRANSACTION_CONFLICTS = ("40001", "40P01")
-"""PostgreSQL's serialization failure and deadlock: two processes met in the same rows, and one has to try again."""
+_PAUSE_S = 1.0
+"""How long a database that did not answer in time is not asked again, so that not every request waits for it."""
 
 
 @dataclass(slots=True)
@@ -62,6 +54,7 @@ class Database:
         self._outlives_power: bool | None = None
         self._glance: sqlite3.Connection | None = None
         self._glancing = threading.Lock()
+        self._asked_again_at = 0.0
 
     def write(self, work: Callable[[Connection], Result], *, outlives_power: bool = False) -> Result:
         """Run `work` in a transaction and return its result once that is committed.
@@ -86,10 +79,13 @@ class Database:
 
     def read(self, query: Callable[[Connection], Result]) -> Result:
         """Run a query on a connection of its own; raises RecordUnavailable when the database does not answer."""
+        self._demand_answers()
+        began = monotonic()
         try:
             with self._readers.connect() as connection:
                 return query(connection)
         except SQLAlchemyError as error:
+            self._note(error, began)
             raise RecordUnavailable("The record could not be read.") from error
 
     def glance(self, query: str, *parameters: object) -> Any:
@@ -114,6 +110,8 @@ class Database:
         connection = self._writer.connect()
         if self.is_sqlite:
             event.listen(connection, "begin", _begin_on_sqlite)
+        else:
+            postgresql.wait_without_end(connection)
         return connection
 
     def close(self) -> None:
@@ -136,18 +134,29 @@ class Database:
         while self._pending:
             jobs.append(self._pending.popleft())
         if not self._commit(jobs):
-            for job in jobs:
-                self._commit([job])
+            self._commit_one_by_one(jobs)
+
+    def _commit_one_by_one(self, jobs: list[_Job[Any]]) -> None:
+        waited_for_nothing = 0
+        for job in jobs:
+            if waited_for_nothing > 1:
+                # It is not one job that another session is in the way of: the others need not wait for that, too.
+                job.error, job.is_done = RecordUnavailable("The database does not take anything."), True
+                continue
+            self._commit([job])
+            waited_for_nothing += _sqlstate(job.error) in postgresql.TOOK_TOO_LONG
 
     def _commit(self, jobs: list[_Job[Any]]) -> bool:
         """Run the jobs in one transaction. False when one of several broke it and each deserves a try of its own."""
+        began = monotonic()
         try:
+            self._demand_answers()
             if self.is_sqlite:
                 self._commit_to_file(jobs)
             else:
-                with self._writer.begin() as connection:
-                    _work(jobs, connection)
+                self._commit_to_server(jobs)
         except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asked for the write
+            self._note(error, began)
             if len(jobs) > 1 and not _is_outage(error):
                 return False
             for job in jobs:
@@ -180,6 +189,34 @@ class Database:
             connection.close()
             raise
 
+    def _commit_to_server(self, jobs: list[_Job[Any]]) -> None:
+        with self._writer.connect() as connection:
+            connection.begin()
+            _work(jobs, connection)
+            number = postgresql.transaction_id(connection)
+            try:
+                connection.commit()
+            except DBAPIError as error:
+                if number is None or not error.connection_invalidated:
+                    raise
+                is_committed = postgresql.was_committed(self._readers, number)
+                if is_committed is None:
+                    raise RecordUnavailable(
+                        "The database did not confirm the record; what was to be queued may still be sent."
+                    ) from error
+                if not is_committed:
+                    raise
+
+    def _demand_answers(self) -> None:
+        """Raises RecordUnavailable while the database has just kept somebody waiting for nothing."""
+        if monotonic() < self._asked_again_at:
+            raise RecordUnavailable("The database does not answer.")
+
+    def _note(self, error: BaseException, began: float) -> None:
+        # On SQLite every process waits for its own lock, and one that gets it is served.
+        if not self.is_sqlite and _is_outage(error) and monotonic() - began >= BUSY_TIMEOUT_S:
+            self._asked_again_at = monotonic() + _PAUSE_S
+
     def _engine(self, *, pool_size: int) -> Engine:
         engine = create_engine(
             self.url,
@@ -192,10 +229,12 @@ class Database:
             pool_pre_ping=not self.is_sqlite,
             connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}
             if self.is_sqlite
-            else _POSTGRESQL_ARGUMENTS,
+            else postgresql.ARGUMENTS,
         )
         if self.is_sqlite:
             event.listen(engine, "connect", _prepare_sqlite)
+        else:
+            postgresql.bound_silence(engine)
         return engine
 
 
@@ -217,12 +256,18 @@ def _make_directory(directory: Path) -> None:
         raise DatabaseUnusable(f"the directory {directory} of the database cannot be made") from error
 
 
+def _sqlstate(error: BaseException | None) -> str | None:
+    return getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+
+
 def _is_outage(error: BaseException) -> bool:
     """True when the database itself is away, locked or full, so that trying each job alone would only wait again."""
+    if isinstance(error, RecordUnavailable):
+        return True
     if isinstance(error, DBAPIError):
         if error.connection_invalidated:
             return True
-        if getattr(error.orig, "sqlstate", None) in _TRANSACTION_CONFLICTS:
+        if _sqlstate(error) in postgresql.OF_ONE_JOB:
             return False
     return isinstance(error, OperationalError | PoolTimeoutError)
 
