@@ -147,13 +147,14 @@ def test_connections_that_are_only_kept_open_keep_nobody_out(service: Running, s
 class SlowBodies:
     """Requests that promise a body and keep it, from one client or from many."""
 
-    def __init__(self, service: Running, clients: list[str]) -> None:
+    def __init__(self, service: Running, clients: list[str], header: str = "X-Nothing: 1") -> None:
         self._sockets = []
         for client in clients:
             connection = socket.create_connection(("127.0.0.1", service.port))
             connection.sendall(
                 b"POST /api/v1/emails HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-                b"X-Forwarded-For: " + client.encode() + b'\r\nContent-Length: 1000\r\n\r\n{"Email": '
+                + f"{header}\r\nX-Forwarded-For: {client}\r\nContent-Length: 1000\r\n\r\n".encode()
+                + b'{"Email": '
             )
             self._sockets.append(connection)
 
@@ -186,3 +187,20 @@ def test_bodies_that_never_end_hold_a_few_threads_of_one_client_and_never_all(pr
     one.close()
     many.close()
     wait_until(lambda: post_from(proxied, "192.0.2.4") in (201, 429, 400))
+
+
+@pytest.mark.parametrize("header", ["Idempotency-Key: one", "Prefer: respond-async", "X-Nothing: 1"])
+def test_who_waits_for_a_server_and_who_sends_no_body_do_not_hold_all_threads_together(
+    service: Running, slow: SlowServer, header: str
+) -> None:
+    slow.hold()
+    crowd = Crowd(service, THREADS)
+    time.sleep(0.5)
+    bodies = SlowBodies(service, ["192.0.2.1"] * SPARE_THREADS, header)
+    time.sleep(0.5)
+    for path in ("/test", "/health/live"):
+        assert service.ask("GET", path)[0] == 200
+    bodies.close()
+    slow.release()
+    crowd.wait()
+    assert crowd.statuses() == [201] * THREADS

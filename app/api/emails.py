@@ -21,7 +21,8 @@ from app.model.email import Email, EmailRequest, Status
 from app.model.outcome import Outcome, Stage
 from app.storage.idempotency import IdempotencyKey
 from app.web.authentication import access, caller, required_caller
-from app.web.current import current_globals
+from app.web.body_reads import TURN
+from app.web.current import current_request
 from app.web.preferences import REPLAYED, idempotency_key, wants_async
 from app.web.versions import location_of, page_of
 
@@ -90,7 +91,7 @@ def blueprint(office: Office) -> APIBlueprint:
         its HTML is sent as given, and smtpId can pick its project's connections.
         """
         key = idempotency_key(office.settings.guards)
-        accept = enqueue if wants_async() else partial(send, turn=current_globals().get("turn"))
+        accept = enqueue if wants_async() else partial(send, turn=current_request().environ.get(TURN))
         while True:
             try:
                 email = _replayed(office, key) or accept(office, request, caller=caller(), key=key, **query)

@@ -10,6 +10,10 @@ from app.errors import Overloaded
 
 SPARE_THREADS = 16
 """Threads that callers of one configuration cannot take: half for other configurations, half for everything else."""
+READING = -1
+"""Who still receives a request waits, too, but for no configuration."""
+_CROWDED = "Too many messages are waiting for this SMTP configuration."
+_RECEIVING = "Too many requests are still being received."
 
 
 class Turn:
@@ -24,7 +28,10 @@ class Turn:
 
 
 class Turnstile:
-    """One per process. A slow server fills its own line; who does not fit is told so at once, and the rest goes on."""
+    """One per process. A slow server fills its own line; who does not fit is told so at once, and the rest goes on.
+
+    Whatever they wait for, all together never hold all threads.
+    """
 
     def __init__(self, limit: int) -> None:
         """`limit` is per configuration; altogether a few more may wait, and fewer than there are threads."""
@@ -82,8 +89,10 @@ class Turnstile:
             turn.smtp_id = smtp_id
 
     def _demand_room(self, smtp_id: int, *, others: int) -> None:
-        if self._inside[smtp_id] >= self._limit or others >= self._limit_of_all:
-            raise Overloaded("Too many messages are waiting for this SMTP configuration.")
+        if self._inside[smtp_id] >= self._limit:
+            raise Overloaded(_RECEIVING if smtp_id == READING else _CROWDED)
+        if others >= self._limit_of_all:
+            raise Overloaded("Too many requests are waiting.")
 
     def _discount(self, smtp_id: int) -> None:
         self._inside[smtp_id] -= 1

@@ -15,7 +15,7 @@ def register(app: Flask, office: Office) -> None:
     door.register(app, office)
     errors.register(app)
     probes.register(app, office)
-    app.wsgi_app = BodyReads(app.wsgi_app, office.settings)  # type: ignore[method-assign]
+    app.wsgi_app = BodyReads(app.wsgi_app, office.settings, office.turnstile)  # type: ignore[method-assign]
 
 
 def negotiate_versions(app: Flask) -> None:

@@ -1,14 +1,16 @@
 """How many bodies are read at a time: one that never ends holds its thread, and nobody is to hold all of them.
 
 The server hands a request on as soon as its head is there, so reading a body is waiting for the client, without an end.
-Who waits for SMTP servers is bounded elsewhere (`emails.turnstile`).
+Whoever is not counted yet among those who wait (`emails.turnstile`) is counted meanwhile.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
+from app.emails.turnstile import READING, Turn, Turnstile
 from app.errors import Overloaded
 from app.guards.client_address import client_key
 from app.settings import Settings
@@ -20,6 +22,8 @@ SLOW_S = 2.0
 """What takes longer than a body that has arrived, however busy the machine is."""
 MOST_SLOW_OF_ONE = 8
 """Slow bodies of one client: as many as somebody behind a slow line sends at once, and a fraction of the threads."""
+TURN = "letterbox.turn"
+"""Where the WSGI environ has the turn of a request that was counted at the door."""
 
 
 class BodyReads:
@@ -28,9 +32,9 @@ class BodyReads:
     Whoever is over a bound is answered as `Overloaded` is, when the body is asked for.
     """
 
-    def __init__(self, application: "WSGIApplication", settings: Settings) -> None:
+    def __init__(self, application: "WSGIApplication", settings: Settings, turnstile: Turnstile) -> None:
         self._application = application
-        self._most = settings.web_threads
+        self._turnstile = turnstile
         self._trusted_proxies = settings.guards.trusted_proxies
         self._under_way: dict[int, tuple[float, WSGIEnvironment]] = {}
         self._lock = Lock()
@@ -39,18 +43,24 @@ class BodyReads:
         environ["wsgi.input"] = _BoundedInput(environ["wsgi.input"], environ, self)
         return self._application(environ, start_response)
 
-    def begin(self, environ: "WSGIEnvironment") -> int:
-        """A read that is to be ended with what this returns. Raises Overloaded."""
+    @contextmanager
+    def reading(self, environ: "WSGIEnvironment") -> Iterator[None]:
+        """One block of a body is read inside. Raises Overloaded."""
         number, now = id(environ), monotonic()
         with self._lock:
-            if len(self._under_way) >= self._most or self._holds_too_many(environ, now):
+            if self._holds_too_many(environ, now):
                 raise Overloaded("Too many requests are still being received.")
             self._under_way[number] = (now, environ)
-        return number
-
-    def end(self, number: int) -> None:
-        with self._lock:
-            self._under_way.pop(number, None)
+        turn: Turn | None = None
+        try:
+            if TURN not in environ:
+                turn = self._turnstile.admit(READING)
+            yield
+        finally:
+            if turn is not None:
+                self._turnstile.end(turn)
+            with self._lock:
+                del self._under_way[number]
 
     def _holds_too_many(self, environ: "WSGIEnvironment", now: float) -> bool:
         if len(self._under_way) < MOST_SLOW_OF_ONE:
@@ -74,9 +84,6 @@ class _BoundedInput:
         self._input, self._environ, self._reads = original, environ, reads
 
     def read(self, size: int = -1) -> bytes:
-        number = self._reads.begin(self._environ)
-        try:
+        with self._reads.reading(self._environ):
             block: bytes = self._input.read(size)
             return block
-        finally:
-            self._reads.end(number)

@@ -13,6 +13,7 @@ from app.guards.admission import Admission, Verdict
 from app.guards.client_address import client_key
 from app.model.access import Caller
 from app.web.authentication import demand_access, identify
+from app.web.body_reads import TURN
 from app.web.current import current_globals, current_request
 from app.web.preferences import wants_async
 from app.web.surfaces import Surface, surface
@@ -72,7 +73,7 @@ def register(app: Flask, office: Office) -> None:
 
     @app.teardown_request
     def go(_: BaseException | None) -> None:
-        turn = current_globals().pop("turn", None)
+        turn = current_request().environ.pop(TURN, None)
         if turn is not None:
             office.turnstile.end(turn)
 
@@ -114,7 +115,7 @@ def _take_a_turn(office: Office, request: Request) -> None:
         if named is None:
             return
         smtp_id = int(named[1])
-    current_globals().turn = turn = office.turnstile.admit(smtp_id)
+    request.environ[TURN] = turn = office.turnstile.admit(smtp_id)
     if (request.content_length or _LARGE_BODY) < _LARGE_BODY:
         office.turnstile.work(turn)
 
