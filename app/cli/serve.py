@@ -19,6 +19,7 @@ from granian.server import Server
 from app import create_app
 from app.cli.check_smtp import log_checks
 from app.cli.opening import LetterboxCommand, keep_warm, opened_settings
+from app.cli.stopping import when_stopped
 from app.connections.start import demand_readable_connections
 from app.emails.housekeeping import Housekeeper
 from app.emails.office import Office
@@ -119,11 +120,16 @@ def load_application(*, is_check_taken: SharedLock) -> Flask:
     workers = _workers(office)
     workers.start()
 
-    def close() -> None:
-        workers.stop()
-        housekeeper.stop()
-        office.close()
+    closing = threading.Lock()
 
+    def close() -> None:
+        with closing:
+            workers.stop()
+            housekeeper.stop()
+            office.close()
+
+    # Rings go on as long as requests do.
+    when_stopped(at_once=workers.stop_taking if isinstance(workers, Workers) else lambda: None, at_last=close)
     # The server ends its processes without running atexit; this is what multiprocessing runs instead.
     Finalize(None, close, exitpriority=10)
     return app

@@ -5,6 +5,7 @@ that a stop has nothing to hand back.
 """
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
@@ -20,7 +21,7 @@ log = structlog.get_logger(__name__)
 _TICK_S = 1.0
 """How often the queue is looked at without a ring, for retries and for what other processes left behind."""
 _STOP_S = 25.0
-"""How long a stop waits for what is being delivered: less than a service manager's 30 seconds."""
+"""How long what is being delivered may take from the first word of a stop: less than a service manager's 30 seconds."""
 
 
 class Workers:
@@ -32,7 +33,7 @@ class Workers:
         self._free = threads
         self._woken = threading.Condition()
         self._has_news = True
-        self._is_stopped = False
+        self._stop_by: float | None = None
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="worker")
         self._taker = threading.Thread(target=self._take, name="queue", daemon=True)
 
@@ -40,21 +41,27 @@ class Workers:
         self._office.bell.listen(lambda _: self._wake())
         self._taker.start()
 
+    def stop_taking(self) -> None:
+        """Take nothing more; returns at once."""
+        with self._woken:
+            if self._stop_by is None:
+                self._stop_by = time.monotonic() + _STOP_S
+            self._woken.notify()
+
     def stop(self) -> None:
         """Take nothing more and wait for what is under way; what takes too long is settled by its lease."""
-        with self._woken:
-            self._is_stopped = True
-            self._woken.notify()
+        self.stop_taking()
         self._taker.join()
         self._pool.shutdown(wait=False)
         with self._woken:
-            self._woken.wait_for(lambda: self._free == self._threads, timeout=_STOP_S)
+            remaining_s = (self._stop_by or 0.0) - time.monotonic()
+            self._woken.wait_for(lambda: self._free == self._threads, timeout=max(0.0, remaining_s))
 
     def _take(self) -> None:
         while True:
             with self._woken:
                 self._woken.wait_for(self._may_look, timeout=_TICK_S)
-                if self._is_stopped:
+                if self._stop_by is not None:
                     return
                 self._has_news = False
                 free = self._free
@@ -62,7 +69,7 @@ class Workers:
                 self._take_due(free)
 
     def _may_look(self) -> bool:
-        return self._is_stopped or (self._has_news and self._free > 0)
+        return self._stop_by is not None or (self._has_news and self._free > 0)
 
     def _take_due(self, free: int) -> None:
         try:

@@ -1,0 +1,32 @@
+"""What happens from SIGTERM on beside the HTTP server, which waits for its requests before it ends the process."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+
+STOP_S = 25.0
+"""How long requests may go on: less than the 30 seconds of a service manager, which would leave nothing tidy."""
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+def when_stopped(*, at_once: Callable[[], None], at_last: Callable[[], None]) -> None:
+    """Call `at_once` when a signal to stop arrives, and `at_last`, before the process ends, if that takes too long.
+
+    Called on the main thread. The server sets handlers of its own afterwards, so none is set here.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(reading, at_once, at_last), name="stop", daemon=True).start()
+
+
+def _watch(reading: int, at_once: Callable[[], None], at_last: Callable[[], None]) -> None:
+    while os.read(reading, 1)[0] not in _SIGNALS:
+        pass
+    at_once()
+    time.sleep(STOP_S)
+    # A request that takes longer is cut off; its record says what became of it.
+    at_last()
+    os._exit(0)
