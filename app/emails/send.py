@@ -11,6 +11,7 @@ from app.errors import DeliveryFailed, DeliveryUncertain, HandOverUnrecorded
 from app.model.access import Caller
 from app.model.email import Email, EmailRequest, Status
 from app.model.outcome import Delivery, Outcome
+from app.storage import idempotency
 from app.storage.idempotency import IdempotencyKey
 
 _STATUS = {Outcome.ACCEPTED: Status.SENT, Outcome.UNKNOWN: Status.UNCERTAIN}
@@ -38,7 +39,7 @@ def send(
     errand = plan(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test)
     with office.turnstile.passing(errand.draft.requested_smtp_id, turn):
         email = record.open_record(office, errand.draft, key=key)
-        delivery = _deliver(office, errand, email, deadline=deadline)
+        delivery = _deliver(office, errand, email, key=key, deadline=deadline)
         status = _STATUS.get(delivery.outcome, Status.FAILED)
         return answer(record.settle(office, email, attempts=delivery.attempts, status=status))
 
@@ -52,7 +53,7 @@ def answer(email: Email) -> Email:
     return email
 
 
-def _deliver(office: Office, errand: Errand, email: Email, *, deadline: float) -> Delivery:
+def _deliver(office: Office, errand: Errand, email: Email, *, key: IdempotencyKey | None, deadline: float) -> Delivery:
     """Compose once and hand the bytes to the servers. Whatever breaks on the way, the record tells the truth."""
     handing_over = HandingOver(office, email)
     try:
@@ -67,6 +68,9 @@ def _deliver(office: Office, errand: Errand, email: Email, *, deadline: float) -
         )
     except HandOverUnrecorded as error:
         record.settle(office, email, attempts=error.attempts, status=Status.FAILED)
+        if key is not None:
+            # The caller is asked to come again, and then it is to be sent.
+            office.write_outcome(lambda connection: idempotency.release(connection, key, email_id=email.id))
         raise
     except BaseException:
         status = Status.UNCERTAIN if handing_over.is_made else Status.FAILED

@@ -46,6 +46,15 @@ def find(connection: Connection, key: IdempotencyKey, *, valid_from_ms: int) -> 
     return None if row is None else KnownKey(row.fingerprint, row.email_id)
 
 
+def release(connection: Connection, key: IdempotencyKey, *, email_id: str) -> None:
+    """Forget that the key was used for this email."""
+    connection.execute(
+        delete(idempotency_keys).where(
+            _columns.caller == key.caller, _columns.key == key.key, _columns.email_id == email_id
+        )
+    )
+
+
 def prune(connection: Connection, *, older_than_ms: int) -> int:
     """Forget keys that were used before a moment; the number of deleted rows."""
     return connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < older_than_ms)).rowcount

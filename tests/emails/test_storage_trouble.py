@@ -161,15 +161,18 @@ def test_reads_answer_as_long_as_the_database_does(house: House, trouble: Troubl
 
 
 @EVERY_TROUBLE
-def test_without_the_mark_before_it_there_is_no_hand_over(house: House, trouble: Trouble) -> None:
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": "one"}], ids=["plain", "key"])
+def test_without_the_mark_before_it_there_is_no_hand_over(
+    house: House, trouble: Trouble, headers: dict[str, str]
+) -> None:
     body = valid_request()
     house.begin_at("EHLO", trouble)
-    answer = house.post(json=body)
+    answer = house.post(json=body, headers=headers)
     assert refuses(answer)
     assert house.server.received == []
     house.end_trouble()
     house.office.write_kept_outcomes()
-    again = house.post(json=body)
+    again = house.post(json=body, headers=headers)
     assert again.status_code == 201
     assert house.sent_ids == [id_of(again)]
 
