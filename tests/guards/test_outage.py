@@ -104,8 +104,10 @@ def test_it_goes_back_to_redis_and_takes_its_blocks_along(
 
 
 def test_a_block_lifted_during_the_outage_is_lifted_in_redis_afterwards(
-    make_gate: MakeGate, stoppable_redis: RedisServer, metrics: Metrics
+    make_gate: MakeGate, stoppable_redis: RedisServer, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Time to set the block before it is back for the gate, too.
+    monkeypatch.setattr(outage, "PAUSE_S", 1.0)
     gate = make_gate(storage_uri=stoppable_redis.uri)
     stoppable_redis.stop()
     for _ in range(20):
