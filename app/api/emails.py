@@ -181,13 +181,9 @@ def resource(email: Email) -> dict[str, Any]:
             }
             for attempt in email.attempts
         ],
-        "refusedRecipients": _refused_recipients(email),
+        "refusedRecipients": email.refused_recipients,
     }
 
 
 def _written(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _refused_recipients(email: Email) -> tuple[str, ...]:
-    return email.attempts[-1].refused if email.status is Status.SENT and email.attempts else ()

@@ -50,7 +50,7 @@ class Office:
     metrics: Metrics
     clock: Clock
     under_way: dict[str, Email] = field(default_factory=dict)
-    unwritten: deque[Write] = field(default_factory=deque)
+    unwritten: deque[tuple[Write, bool]] = field(default_factory=deque)
 
     @classmethod
     def open(cls, settings: Settings, *, clock: Clock = utc_now) -> Self:
@@ -76,20 +76,21 @@ class Office:
             clock=clock,
         )
 
-    def write_outcome(self, write: Write) -> None:
+    def write_outcome(self, write: Write, *, outlives_power: bool = False) -> None:
         """Write what has already happened. It cannot be undone, so what the database refuses is kept for later."""
         try:
-            self.database.write(write)
+            self.database.write(write, outlives_power=outlives_power)
         except RecordUnavailable as error:
             self.metrics.record_errors.inc()
-            self.unwritten.append(write)
+            self.unwritten.append((write, outlives_power))
             log.error("outcome kept aside, the database did not take it", cause=str(error.__cause__))
 
     def write_kept_outcomes(self) -> None:
         """Try what was kept aside once more, oldest first; stops at the first refusal."""
         while self.unwritten:
+            write, outlives_power = self.unwritten[0]
             try:
-                self.database.write(self.unwritten[0])
+                self.database.write(write, outlives_power=outlives_power)
             except RecordUnavailable:
                 return
             self.unwritten.popleft()

@@ -6,7 +6,6 @@ each to `deliver_one`.
 
 import random
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 
 import structlog
@@ -29,9 +28,6 @@ from app.storage.queue import QueuedMessage
 from app.storage.times import to_ms
 
 log = structlog.get_logger(__name__)
-
-_MOST_ATTEMPTS = 100
-"""So many are kept of an email that was tried for a day; the first and the last tell the story."""
 
 
 def enqueue(
@@ -113,14 +109,16 @@ def deliver_one(office: Office, email: Email) -> Email:
     """One round of attempts at an email that this process has taken; returns its record as it is behind that.
 
     Sent, Failed and Uncertain are final; Deferred means that it will be tried again. Whatever breaks, the record tells
-    the truth: nothing is lost, and what a server may have is never sent again.
+    the truth: nothing is lost, and what a server may have is never sent again. Of several recipients those whom a
+    server refused only for now are left over for later rounds, in which nobody else gets a copy.
     """
     handing_over = HandingOver(office, email)
+    queued: QueuedMessage | None = None
     try:
         queued = office.database.read(lambda connection: queue.find_message(connection, email.id))
         if queued is None:
             # Another worker has settled it, after this one was taken for dead.
-            return _again(office, email, ())
+            return _again(office, email, (), queued)
         delivery = office.deliverer.deliver(
             queued.message,
             group=_group(office, email),
@@ -131,33 +129,35 @@ def deliver_one(office: Office, email: Email) -> Email:
             on_hand_over=handing_over,
         )
     except HandOverUnrecorded as error:
-        return _again(office, email, error.attempts)
+        return _again(office, email, error.attempts, queued)
     except LetterboxError as error:
         # The database or the configuration is away: nothing was handed over.
         log.warning("a queued email has to wait", email_id=email.id, cause=str(error))
-        return _again(office, email, ())
+        return _again(office, email, (), queued)
     except BaseException:
         if handing_over.is_made:
-            record.settle(office, email, attempts=email.attempts, status=Status.UNCERTAIN)
+            record.settle(office, email, attempts=(), status=Status.UNCERTAIN)
         else:
-            _again(office, email, ())
+            _again(office, email, (), queued)
         raise
     if delivery.outcome is Outcome.SERVER_AT_FAULT:
-        return _again(office, email, delivery.attempts)
-    attempts = _kept((*email.attempts, *delivery.attempts))
-    return record.settle(office, email, attempts=attempts, status=_FINAL.get(delivery.outcome, Status.FAILED))
+        return _again(office, email, delivery.attempts, queued)
+    if delivery.outcome is Outcome.ACCEPTED and delivery.deferred:
+        left_over = replace(queued, recipients=delivery.deferred, catch_all=None)
+        return _again(office, email, delivery.attempts, left_over)
+    status = _FINAL.get(delivery.outcome, Status.FAILED)
+    return record.settle(office, email, attempts=delivery.attempts, status=status)
 
 
 _FINAL = {Outcome.ACCEPTED: Status.SENT, Outcome.UNKNOWN: Status.UNCERTAIN}
 
 
-def _again(office: Office, email: Email, attempts: tuple[Attempt, ...]) -> Email:
-    """Try later, or give up when the email's time is over."""
-    every = _kept((*email.attempts, *attempts))
-    moment = retries.next_attempt(replace(email, attempts=every), now=office.clock(), random=random.random)
+def _again(office: Office, email: Email, attempts: tuple[Attempt, ...], queued: QueuedMessage | None) -> Email:
+    """Try later, or give up when the email's time is over. `queued` is what is left to send, None when not known."""
+    moment = retries.next_attempt(email.with_attempts(attempts), now=office.clock(), random=random.random)
     if moment is None:
-        return record.settle(office, email, attempts=every, status=Status.FAILED)
-    return record.put_back(office, email, attempts=attempts, next_attempt_at=moment)
+        return record.settle(office, email, attempts=attempts, status=Status.FAILED)
+    return record.put_back(office, email, attempts=attempts, next_attempt_at=moment, queued=queued)
 
 
 def _group(office: Office, email: Email) -> tuple[SMTPConfiguration, ...]:
@@ -171,8 +171,3 @@ def _group(office: Office, email: Email) -> tuple[SMTPConfiguration, ...]:
     return failover_order(
         group, smtp_id=requested if requested in indexes or not group else None, is_test=email.is_test
     )
-
-
-def _kept(attempts: Sequence[Attempt]) -> tuple[Attempt, ...]:
-    half = _MOST_ATTEMPTS // 2
-    return tuple(attempts) if len(attempts) <= _MOST_ATTEMPTS else (*attempts[:half], *attempts[-half:])

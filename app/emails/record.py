@@ -89,7 +89,9 @@ def hand_over(office: Office, email: Email) -> None:
     now_ms = to_ms(office.clock())
 
     def work(connection: Connection) -> bool:
-        return reservation.hold(office, connection, email, now_ms=now_ms) and emails.mark_handed_over(
+        is_held = reservation.hold(office, connection, email, now_ms=now_ms)
+        # A queued one is delivered without it, too: it was counted when another process took it for abandoned.
+        return (is_held or email.is_queued) and emails.mark_handed_over(
             connection, email, lease_until_ms=now_ms + _LEASE_MS
         )
 
@@ -99,23 +101,31 @@ def hand_over(office: Office, email: Email) -> None:
 
 
 def settle(office: Office, email: Email, *, attempts: tuple[Attempt, ...], status: Status) -> Email:
-    """Record the outcome, settle the cooldown, and return the record as it now is. Never raises RecordUnavailable."""
+    """Record the outcome, settle the cooldown, and return the record as it now is. Never raises RecordUnavailable.
+
+    `attempts` are those of this round, and `status` is what they came to. What failed now is Sent all the same where
+    somebody got it in an earlier round.
+    """
     now = office.clock()
     now_ms = to_ms(now)
-    last = attempts[-1] if attempts else None
+    tried = email.with_attempts(attempts)
+    accepted = tried.accepted
+    if status is Status.FAILED and accepted:
+        status = Status.SENT
     settled = replace(
-        email,
+        tried,
         status=status,
         phase=Phase.SETTLED,
         settled_at=now,
-        attempts=attempts,
         next_attempt_at=None,
-        delivered_smtp_id=last.smtp_id if last and status is Status.SENT else None,
+        delivered_smtp_id=accepted[-1].smtp_id if accepted and status is Status.SENT else None,
     )
 
     def work(connection: Connection) -> None:
-        # A row that was settled as abandoned has had its cooldown counted; now it only learns the truth.
-        if emails.settle(connection, settled):
+        # What was settled as abandoned has had its cooldown counted. Now it only learns the truth; or it was queued
+        # again since then, and has no reservation.
+        is_own = emails.settle(connection, settled)
+        if is_own and (not email.is_queued or reservation.hold(office, connection, email, now_ms=now_ms)):
             reservation.settle(office, connection, settled, now_ms=now_ms)
         # Of what a visitor wrote there is no other copy: it stays until it is delivered or too old to be kept.
         if email.is_queued and not (email.form_key is not None and status is Status.FAILED):
@@ -129,20 +139,30 @@ def settle(office: Office, email: Email, *, attempts: tuple[Attempt, ...], statu
     return settled
 
 
-def put_back(office: Office, email: Email, *, attempts: tuple[Attempt, ...], next_attempt_at: datetime) -> Email:
-    """Let a queued email wait for its next attempt. Never raises RecordUnavailable."""
+def put_back(
+    office: Office,
+    email: Email,
+    *,
+    attempts: tuple[Attempt, ...],
+    next_attempt_at: datetime,
+    queued: QueuedMessage | None = None,
+) -> Email:
+    """Let a queued email wait for its next attempt. Never raises RecordUnavailable.
+
+    `attempts` are those of this round, `queued` is what the later ones send, None when that is not known here.
+    """
     waiting = replace(
-        email,
+        email.with_attempts(attempts),
         status=Status.DEFERRED,
         phase=Phase.RECORDED,
-        attempts=(*email.attempts, *attempts),
         next_attempt_at=next_attempt_at,
     )
 
     def work(connection: Connection) -> None:
-        queue.put_back(connection, waiting, next_attempt_ms=to_ms(next_attempt_at))
+        queue.put_back(connection, waiting, next_attempt_ms=to_ms(next_attempt_at), queued=queued)
 
-    office.write_outcome(work)
+    # The mark of the hand-over outlives a power failure. Alone it would leave this email as uncertain.
+    office.write_outcome(work, outlives_power=True)
     office.under_way.pop(email.id, None)
     _count_attempts(office, attempts)
     _log(waiting, attempts)

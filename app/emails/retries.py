@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from app.model.email import Email, Priority
+from app.model.outcome import Outcome
 
 LIFETIME = timedelta(hours=24)
 """How long an email is tried. Behind it nobody waits for the message any more, and its sender should learn so."""
@@ -31,8 +32,10 @@ def next_attempt(email: Email, *, now: datetime, random: Callable[[], float]) ->
     first = _FIRST.get(email.priority, _FIRST_OF_OTHERS)
     longest = _LONGEST.get(email.priority, _LONGEST_OF_OTHERS)
     # Beyond 20 doublings every pause is the longest; the bound keeps the power small.
-    # Not by `email.rounds`: a round whose process died tells nothing of the servers.
-    failures = max(Counter(attempt.smtp_id for attempt in email.attempts).values(), default=1)
+    # Not by `email.rounds`: a round whose process died tells nothing of the servers. A recipient who was refused does
+    # not count, because the same round goes on with the catch-all at the same server.
+    rounds = Counter(attempt.smtp_id for attempt in email.attempts if attempt.outcome is not Outcome.RECIPIENT_REFUSED)
+    failures = max(rounds.values(), default=1)
     doublings = min(failures - 1, 20)
     pause = min(longest, first * (1 << doublings))
     return min(email.expires_at, now + pause * (1 + _JITTER * (2 * random() - 1)))

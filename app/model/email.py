@@ -4,12 +4,15 @@ Used by every room: the API builds the request, `messages` renders it, `storage`
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 from app.model.attachment import Attachment
-from app.model.outcome import Attempt
+from app.model.outcome import Attempt, Outcome
+
+MOST_ATTEMPTS = 100
+"""So many are kept of an email that was tried for a day; the first and the last tell the story."""
 
 
 class Priority(StrEnum):
@@ -37,9 +40,9 @@ class Status(StrEnum):
     SENDING = "Sending"
     """Recorded; it is being handed to a server."""
     DEFERRED = "Deferred"
-    """No server took it yet; a worker will try again."""
+    """No server took it yet, or not yet for every recipient; a worker will try again."""
     SENT = "Sent"
-    """A server answered 2xx after the final dot."""
+    """A server answered 2xx after the final dot; whom of several recipients no server took is on record."""
     FAILED = "Failed"
     """No server took it; it is certain that nothing was delivered."""
     UNCERTAIN = "Uncertain"
@@ -112,3 +115,43 @@ class Email:
     def is_queued(self) -> bool:
         """Whether workers deliver it, instead of a caller's own request."""
         return self.expires_at is not None
+
+    def with_attempts(self, attempts: tuple[Attempt, ...]) -> "Email":
+        """The same record with these attempts behind its own.
+
+        At most `MOST_ATTEMPTS` are kept, but all in which a server took the message: they say who has it.
+        """
+        every = (*self.attempts, *attempts)
+        if len(every) <= MOST_ATTEMPTS:
+            return replace(self, attempts=every)
+        surplus = len(every) - MOST_ATTEMPTS
+        kept = list(every[: MOST_ATTEMPTS // 2])
+        for attempt in every[MOST_ATTEMPTS // 2 :]:
+            if surplus > 0 and attempt.outcome is not Outcome.ACCEPTED:
+                surplus -= 1
+            else:
+                kept.append(attempt)
+        return replace(self, attempts=tuple(kept))
+
+    @property
+    def accepted(self) -> tuple[Attempt, ...]:
+        """The attempts in which a server took the message; several where it deferred some of the recipients."""
+        return tuple(attempt for attempt in self.attempts if attempt.outcome is Outcome.ACCEPTED)
+
+    @property
+    def refused_recipients(self) -> tuple[str, ...]:
+        """Who did not get an email that others got; nobody as long as it is not certain."""
+        accepted = self.accepted
+        if self.status is not Status.SENT or not accepted:
+            return ()
+        taken = {each for attempt in accepted for each in attempt.recipients if each not in attempt.refused}
+        # The first one named everybody, each later one only those whom it left over.
+        return tuple(each for each in accepted[0].refused if each not in taken)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether the last attempts failed: for everybody, or for those whom earlier ones had left over."""
+        if self.status is not Status.SENT or not self.attempts:
+            return self.status is Status.FAILED
+        last = self.attempts[-1]
+        return last.outcome is not Outcome.ACCEPTED or bool(last.deferred)

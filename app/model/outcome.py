@@ -40,7 +40,7 @@ class Attempt:
     """One try at one configuration.
 
     `recipients` are those that were named to the server, `refused` those of them that it did not take: of a message
-    that was accepted, they are the ones who did not get it.
+    that was accepted, they are the ones who did not get it. `deferred` are those of the refused whom it may take later.
 
     `code` and `enhanced_code` are the deciding reply's (None without one); `detail` is for the operator, at most 500
     characters, free of control characters, and never shown to a caller.
@@ -56,6 +56,7 @@ class Attempt:
     enhanced_code: str | None = None
     detail: str = ""
     refused: tuple[str, ...] = ()
+    deferred: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +78,8 @@ class Delivery:
     def refused(self) -> tuple[str, ...]:
         """Whom the last server did not take; of a delivered message, those who did not get it."""
         return self.attempts[-1].refused
+
+    @property
+    def deferred(self) -> tuple[str, ...]:
+        """Whom the last server did not take yet; of a delivered message, those who may still get it."""
+        return self.attempts[-1].deferred

@@ -168,15 +168,16 @@ class _Errand:
     def _attempt(self, route: Route, leave: Leave, loan: Loan) -> None:
         started_at, began = self._clock(), monotonic()
         refused: tuple[str, ...] = ()
+        deferred: tuple[str, ...] = ()
         is_news, is_in_doubt = True, route.circuit.is_open
         try:
             session = loan.session()
             is_reused = session.is_reused
-            verdict, refused = self._converse(session, is_in_doubt=is_in_doubt)
+            verdict, refused, deferred = self._converse(session, is_in_doubt=is_in_doubt)
             if is_reused and _is_stale(session, verdict):
-                refused = ()
+                refused = deferred = ()
                 session = loan.replacement()
-                verdict, refused = self._converse(session, is_in_doubt=is_in_doubt)
+                verdict, refused, deferred = self._converse(session, is_in_doubt=is_in_doubt)
             # Ruled out by what the server had announced; it was not asked.
             is_news = verdict.code is not None or not session.is_reusable
         except SessionFailed as failure:
@@ -184,7 +185,14 @@ class _Errand:
             is_news = not isinstance(failure, AllInUse)
         if is_news and not self._is_cut_short(verdict):
             route.remember(verdict, leave=leave)
-        self.note(route.configuration, verdict, refused=refused, started_at=started_at, duration_s=monotonic() - began)
+        self.note(
+            route.configuration,
+            verdict,
+            refused=refused,
+            deferred=deferred,
+            started_at=started_at,
+            duration_s=monotonic() - began,
+        )
 
     @property
     def _is_out_of_time(self) -> bool:
@@ -195,7 +203,8 @@ class _Errand:
         is_silent = verdict.code is None and verdict.outcome is Outcome.SERVER_AT_FAULT
         return is_silent and bool(self.attempts) and self._is_out_of_time
 
-    def _converse(self, session: SMTPSession, *, is_in_doubt: bool) -> tuple[Verdict, tuple[str, ...]]:
+    def _converse(self, session: SMTPSession, *, is_in_doubt: bool) -> tuple[Verdict, tuple[str, ...], tuple[str, ...]]:
+        """The verdict, who was refused, and who of them only for now."""
         transaction = Transaction(
             session,
             recipients=self._recipients,
@@ -205,7 +214,7 @@ class _Errand:
             # Of a server in doubt silence is to be expected, and behind the message it would be an uncertain end.
             is_envelope_first=is_in_doubt,
         )
-        return transaction.run(), transaction.refused
+        return transaction.run(), transaction.refused, transaction.deferred
 
     def _on_hand_over(self) -> None:
         try:
@@ -219,6 +228,7 @@ class _Errand:
         verdict: Verdict,
         *,
         refused: tuple[str, ...] = (),
+        deferred: tuple[str, ...] = (),
         started_at: datetime | None = None,
         duration_s: float = 0.0,
     ) -> None:
@@ -228,6 +238,7 @@ class _Errand:
                 smtp_id=configuration.index,
                 recipients=self._recipients,
                 refused=refused,
+                deferred=deferred,
                 started_at=started_at or self._clock(),
                 duration_ms=round(duration_s * 1000),
                 outcome=verdict.outcome,

@@ -3,14 +3,14 @@
 Used by `transaction`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from app.model.message import Message
 from app.model.outcome import Outcome, Stage
 from app.smtp.address import AddressUnsafe, path
 from app.smtp.content import Content
-from app.smtp.outcome import Verdict, judge
+from app.smtp.outcome import Verdict, is_temporary, judge
 from app.smtp.reply import CLOSING, Reply
 from app.smtp.session import SMTPSession
 
@@ -39,12 +39,19 @@ class Envelope:
 
     def refused(self, replies: Sequence[Reply]) -> tuple[str, ...]:
         """Who does not get the message, by the replies to `commands` as far as they were read."""
-        before = len(self.commands) - len(self.recipients)
-        if not all(reply.is_positive for reply in replies[:before]):
+        if not all(reply.is_positive for reply in replies[: self._first_rcpt]):
             # Nobody was refused where the whole transaction was.
             return ()
-        pairs = zip(self.recipients, replies[before:], strict=False)
-        return self.unsafe + tuple(recipient for recipient, reply in pairs if not reply.is_positive)
+        return self.unsafe + tuple(recipient for recipient, reply in self._answers(replies) if not reply.is_positive)
+
+    def deferred(self, replies: Sequence[Reply]) -> tuple[str, ...]:
+        """Those of the refused whom the server may take later, as one does that greylists."""
+        refused = self.refused(replies)
+        return tuple(
+            recipient
+            for recipient, reply in self._answers(replies)
+            if recipient in refused and is_temporary(reply.code)
+        )
 
     def refusal(self, replies: Sequence[Reply]) -> Verdict | None:
         """The verdict that ends the transaction here; None while somebody is left to send to.
@@ -63,6 +70,13 @@ class Envelope:
         if not judged or len(judged) < len(self.recipients):
             return None
         return next((verdict for verdict in judged if verdict.outcome is Outcome.SERVER_AT_FAULT), judged[0])
+
+    @property
+    def _first_rcpt(self) -> int:
+        return len(self.commands) - len(self.recipients)
+
+    def _answers(self, replies: Sequence[Reply]) -> Iterable[tuple[str, Reply]]:
+        return zip(self.recipients, replies[self._first_rcpt :], strict=False)
 
 
 def envelope(session: SMTPSession, recipients: Sequence[str], message: Message, content: Content) -> Envelope:

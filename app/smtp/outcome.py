@@ -44,7 +44,7 @@ def decide(stage: Stage, code: int | None, enhanced_code: str | None, *, handed_
     """The table. `code` is None without a reply; `handed_over` when everything up to the dot had been written."""
     if code is None:
         return Outcome.UNKNOWN if handed_over else Outcome.SERVER_AT_FAULT
-    if 400 <= code < 500:
+    if is_temporary(code):
         return Outcome.SERVER_AT_FAULT
     if stage is Stage.MESSAGE:
         return _decide_final(code)
@@ -53,6 +53,11 @@ def decide(stage: Stage, code: int | None, enhanced_code: str | None, *, handed_
     if code >= 500 and stage is Stage.RCPT and _is_about_mailbox(code, enhanced_code):
         return Outcome.RECIPIENT_REFUSED
     return Outcome.SERVER_AT_FAULT
+
+
+def is_temporary(code: int) -> bool:
+    """Whether a reply refuses only for now (RFC 5321 section 4.2.1)."""
+    return 400 <= code < 500
 
 
 def _decide_final(code: int) -> Outcome:

@@ -42,7 +42,8 @@ START_MAIL_INPUT = 354
 class Transaction:
     """The dialogue for one message and its recipients; made for one call of `run`.
 
-    `refused` are the recipients that the server did not take. `is_envelope_first` keeps the message back until the
+    `refused` are the recipients that the server did not take, `deferred` those of them whom it may take later.
+    `is_envelope_first` keeps the message back until the
     envelope was accepted also where one write would do. `final_deadline` (`time.monotonic`) ends the wait for the reply
     to the message, which otherwise takes the time that it needs.
     """
@@ -59,6 +60,7 @@ class Transaction:
         final_deadline: float | None = None,
     ) -> None:
         self.refused: tuple[str, ...] = ()
+        self.deferred: tuple[str, ...] = ()
         self._session = session
         self._recipients = recipients
         self._message = message
@@ -207,6 +209,8 @@ class Transaction:
 
     def _judge_envelope(self, replies: Sequence[Reply]) -> Verdict | None:
         self.refused = self._envelope.refused(replies)
+        if self.refused:
+            self.deferred = self._envelope.deferred(replies)
         return self._envelope.refusal(replies)
 
     # The message behind an accepted envelope.

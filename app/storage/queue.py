@@ -57,7 +57,10 @@ def claim(connection: Connection, *, now_ms: int, lease_until_ms: int, limit: in
     due = select(emails.c.id).where(emails.c.next_attempt_at <= now_ms)
     due = due.order_by(emails.c.priority, emails.c.next_attempt_at).limit(limit)
     if connection.dialect.name == "postgresql":
-        due = due.with_for_update(skip_locked=True)
+        # As a mere subquery it may be run again for each row that it is joined to, and each time skips what is locked
+        # by then and locks the next ones: more than the limit would be taken.
+        locked = due.with_for_update(skip_locked=True).cte("due").prefix_with("MATERIALIZED")
+        due = select(locked.c.id)
     taken = (
         update(emails)
         .where(emails.c.id.in_(due), emails.c.next_attempt_at <= now_ms)
@@ -67,10 +70,14 @@ def claim(connection: Connection, *, now_ms: int, lease_until_ms: int, limit: in
     return sorted((from_row(row) for row in connection.execute(taken)), key=lambda email: email.priority.rank)
 
 
-def put_back(connection: Connection, email: Email, *, next_attempt_ms: int) -> bool:
-    """Let an email that could not be delivered yet wait for its next attempt; False when it is not being sent any more.
+def put_back(
+    connection: Connection, email: Email, *, next_attempt_ms: int, queued: QueuedMessage | None = None
+) -> bool:
+    """Let an email that could not be delivered yet wait for its next attempt; False when it is not that worker's own.
 
-    Its attempts so far are written, and it counts as not handed over again.
+    Its attempts so far are written, and it counts as not handed over again. `queued` is what the later rounds send, to
+    whom none has sent it yet. With it also one that was settled as abandoned waits again: the worker knows what became
+    of the hand-over, and has the message.
     """
     values = {
         "email_id": email.id,
@@ -78,7 +85,23 @@ def put_back(connection: Connection, email: Email, *, next_attempt_ms: int) -> b
         "next_ms": next_attempt_ms,
         "round": email.rounds,
     }
-    return connection.execute(_PUT_BACK, values).rowcount == 1
+    if connection.execute(_PUT_BACK, values).rowcount == 1:
+        if queued is not None:
+            _readdress(connection, queued)
+        return True
+    if queued is None or connection.execute(_PUT_BACK_ABANDONED, values).rowcount == 0:
+        return False
+    add_message(connection, queued)
+    return True
+
+
+def _readdress(connection: Connection, queued: QueuedMessage) -> None:
+    values = {
+        "id_of_message": queued.message.email_id,
+        "left_over": json.dumps(queued.recipients),
+        "stand_in": queued.catch_all,
+    }
+    connection.execute(_READDRESS, values)
 
 
 def retry_failed(connection: Connection, form: Form, *, now_ms: int, expires_ms: int) -> int:
@@ -125,19 +148,27 @@ _REMOVE = delete(queued_messages).where(
     queued_messages.c.email_id == bindparam("settled_id"),
     exists().where(emails.c.id == queued_messages.c.email_id, emails.c.phase == Phase.SETTLED),
 )
-_PUT_BACK = (
+_DEFER = (
     update(emails)
-    .where(
-        emails.c.id == bindparam("email_id"),
-        emails.c.status == Status.SENDING,
-        emails.c.rounds == bindparam("round"),
-    )
+    .where(emails.c.id == bindparam("email_id"), emails.c.rounds == bindparam("round"))
     .values(
         status=Status.DEFERRED,
         phase=Phase.RECORDED,
         attempts=bindparam("tries"),
+        settled_at=None,
         lease_until=None,
         next_attempt_at=bindparam("next_ms"),
     )
+)
+_PUT_BACK = _DEFER.where(emails.c.status == Status.SENDING)
+_PUT_BACK_ABANDONED = _DEFER.where(emails.c.status == Status.UNCERTAIN)
+# The bytes may be many, and in most rounds nobody was taken: a row that says the same is not written again.
+_READDRESS = (
+    update(queued_messages)
+    .where(
+        queued_messages.c.email_id == bindparam("id_of_message"),
+        queued_messages.c.recipients != bindparam("left_over"),
+    )
+    .values(recipients=bindparam("left_over"), catch_all=bindparam("stand_in"))
 )
 _WAITING = select(func.count()).select_from(emails).where(emails.c.next_attempt_at.is_not(None))

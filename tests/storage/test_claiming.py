@@ -1,0 +1,85 @@
+"""Which queued emails a worker gets: as many as it asked for, the most urgent first."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import psycopg
+import pytest
+from sqlalchemy import Connection, text
+
+from app.storage import queue
+from app.storage.database import Database
+from app.storage.schema import migrate
+
+NOW_MS = 1_800_000_000_000
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    with closing(Database(database_url)) as database:
+        migrate(database)
+        yield database
+
+
+def _add(connection: Connection, *, count: int, status: str) -> None:
+    """Emails with ids from `status` and their number; those that are queued are due, of all priorities in turn."""
+    phase, settled_at, next_attempt_at = {
+        "Sent": ("settled", NOW_MS, None),
+        "Queued": ("recorded", None, NOW_MS - 1),
+    }[status]
+    statement = """
+        WITH RECURSIVE numbers (number) AS (SELECT 1 UNION ALL SELECT number + 1 FROM numbers WHERE number < :count)
+        INSERT INTO emails (
+            id, status, phase, requested_smtp_id, is_test, sender, reception_email, attempts, created_at, settled_at,
+            priority, rounds, expires_at, next_attempt_at
+        )
+        SELECT
+            :letter || number, :status, :phase, 1, FALSE, 'b@x.example', 'a@x.example', '[]', :now_ms,
+            CAST(:settled_at AS BIGINT), number % 4, 0, :now_ms, CAST(:next_attempt_at AS BIGINT)
+        FROM numbers
+    """
+    values = {
+        "letter": status[0],
+        "count": count,
+        "status": status,
+        "phase": phase,
+        "now_ms": NOW_MS,
+        "settled_at": settled_at,
+        "next_attempt_at": next_attempt_at,
+    }
+    connection.execute(text(statement), values)
+
+
+def _claim(database: Database, limit: int) -> list[tuple[str, int]]:
+    """The ids and the priorities' ranks."""
+
+    def work(connection: Connection) -> list[tuple[str, int]]:
+        taken = queue.claim(connection, now_ms=NOW_MS, lease_until_ms=NOW_MS + 30_000, limit=limit)
+        return [(email.id, email.priority.rank) for email in taken]
+
+    return database.write(work)
+
+
+def _analyse(database: Database) -> None:
+    """Let the planner know the table as it is after weeks: mostly settled."""
+    if database.is_sqlite:
+        database.write(lambda connection: connection.execute(text("ANALYZE")) and None)
+        return
+    url = database.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("VACUUM ANALYZE emails")
+
+
+@pytest.mark.parametrize("settled", [0, 20_000])
+def test_no_more_is_taken_than_was_asked_for_and_the_most_urgent_first(database: Database, settled: int) -> None:
+    if settled:
+        database.write(lambda connection: _add(connection, count=settled, status="Sent"))
+    _analyse(database)
+    database.write(lambda connection: _add(connection, count=20, status="Queued"))
+    first, others, rest = (_claim(database, limit) for limit in (1, 8, 100))
+    assert [[rank for _, rank in taken] for taken in (first, others, rest)] == [
+        [0],
+        [0] * 4 + [1] * 4,
+        [1] + [2] * 5 + [3] * 5,
+    ]
+    assert len({email_id for email_id, _ in (*first, *others, *rest)}) == 20
