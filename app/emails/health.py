@@ -10,6 +10,7 @@ import structlog
 
 from app.emails.office import Office
 from app.errors import RecordUnavailable
+from app.smtp.circuit import Condition
 from app.storage import queue, trial
 from app.storage.times import to_ms
 
@@ -92,12 +93,16 @@ class HealthMonitor:
         return health
 
     def _smtp(self) -> Check:
-        configurations = self._office.settings.smtp_configurations
-        failing = [f"SMTP_{each.index}" for each in configurations if not self._office.deliverer.is_usable(each)]
-        usable = len(configurations) - len(failing)
-        detail = f"{usable} of {len(configurations)} SMTP configurations can be used."
+        """By what is known. With nothing known to work, the servers are tried in the background, for the next time."""
+        deliverer = self._office.deliverer
+        known = {each: deliverer.condition(each) for each in self._office.settings.smtp_configurations}
+        failing = [each for each, condition in known.items() if condition is Condition.FAILING]
+        if failing and Condition.WORKING not in known.values():
+            deliverer.look_again(tuple(known))
+        usable = len(known) - len(failing)
+        detail = f"{usable} of {len(known)} SMTP configurations can be used."
         if failing:
-            detail += f" Passed over for now: {', '.join(failing)}."
+            detail += f" Failing: {', '.join(f'SMTP_{each.index}' for each in failing)}."
         return Check(usable > 0, detail)
 
     def _recent_look(self) -> _Look:

@@ -4,11 +4,15 @@ One thread per process. Every duty is safe when many processes do it at the same
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from time import monotonic, sleep
 
 import structlog
+from sqlalchemy import Connection
 
 from app.connections.access import ISSUE_TOKEN
 from app.emails.monthly_test import send_monthly_test
@@ -21,6 +25,7 @@ from app.storage.times import to_ms
 log = structlog.get_logger(__name__)
 
 _TICK_S = 1.0
+_LONGEST_PAUSE_S = 1.0
 
 
 @dataclass(slots=True)
@@ -28,19 +33,23 @@ class _Duty:
     name: str
     period: timedelta
     perform: Callable[[Office], object]
-    due_at_ms: int = 0
+    due_at: float = float("-inf")
 
 
 @dataclass(slots=True)
 class Housekeeper:
-    """Performs each duty when it is due, until `stop`."""
+    """Performs each duty when it is due, until `stop`.
+
+    `now` (seconds, never set back) says when that is, so that nothing waits for a `clock` that was put right.
+    """
 
     office: Office
     clock: Clock
+    now: Callable[[], float] = monotonic
     _duties: list[_Duty] = field(init=False)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
-    _tended_at: datetime | None = None
+    _tended_at: tuple[float, datetime] | None = None
 
     def __post_init__(self) -> None:
         self._duties = [
@@ -48,7 +57,7 @@ class Housekeeper:
             _Duty("notice changed connections", timedelta(seconds=1), _notice_changes),
             _Duty("tend leases", timedelta(seconds=5), self._tend_leases),
             _Duty("write uses of tokens", timedelta(seconds=10), _write_uses),
-            _Duty("prune", timedelta(hours=1), prune),
+            _Duty("prune", timedelta(hours=1), self._prune),
         ]
         if self.office.settings.monthly_test_email:
             self._duties.append(_Duty("monthly test message", timedelta(hours=1), send_monthly_test))
@@ -64,11 +73,11 @@ class Housekeeper:
 
     def perform_due(self) -> None:
         """Perform what is due now; a duty that fails is logged and comes round again."""
-        now_ms = to_ms(self.clock())
+        now = self.now()
         for duty in self._duties:
-            if duty.due_at_ms > now_ms:
+            if duty.due_at > now:
                 continue
-            duty.due_at_ms = now_ms + duty.period // timedelta(milliseconds=1)
+            duty.due_at = now + duty.period.total_seconds()
             try:
                 duty.perform(self.office)
             except Exception:
@@ -76,13 +85,27 @@ class Housekeeper:
 
     def _tend_leases(self, office: Office) -> None:
         """Renew this process's leases, then settle what others left behind."""
-        now = self.clock()
-        # When the database was away, nobody could renew. The living get a turn before anybody is taken for dead.
-        is_back = self._tended_at is not None and now - self._tended_at > LEASE / 2
+        now, moment = self.now(), self.clock()
+        # When the database or the whole machine was away, or the clock was put forward, nobody could renew. The living
+        # get a turn before anybody is taken for dead.
+        is_back = (
+            self._tended_at is not None
+            and max(timedelta(seconds=now - self._tended_at[0]), moment - self._tended_at[1]) > LEASE / 2
+        )
         renew_leases(office)
         if not is_back:
             settle_abandoned(office)
-        self._tended_at = now
+        self._tended_at = now, moment
+
+    def _prune(self, office: Office) -> None:
+        prune(office, pause=self._perform_others)
+
+    def _perform_others(self, pause_s: float) -> bool:
+        """What is due meanwhile does not wait for the end of a duty that takes long; whether that goes on."""
+        if self._stopped.wait(pause_s):
+            return False
+        self.perform_due()
+        return True
 
     def _run(self) -> None:
         # At once, so that also a service that never lives long says what became of its predecessors' emails.
@@ -112,20 +135,44 @@ class Pruned:
     form_marks: int = 0
 
 
-def prune(office: Office) -> Pruned:
-    """Delete what is older than the retention settings say."""
+def _pause(pause_s: float) -> bool:
+    sleep(pause_s)
+    return True
+
+
+def prune(office: Office, *, pause: Callable[[float], bool] = _pause) -> Pruned:
+    """Delete what is older than the retention settings say, in portions, each a transaction of its own.
+
+    `pause` is called between two of them: it waits for so many seconds, and says whether to go on. Raises
+    RecordUnavailable, with what was deleted until then gone.
+    """
+    pruned: Counter[str] = Counter()
+    for kind, delete_portion in _portions(office).items():
+        while True:
+            began = monotonic()
+            deleted = office.database.write(delete_portion)
+            if not deleted:
+                break
+            pruned[kind] += deleted
+            # As long as the portion took: other processes poll a file that is locked, and need time to find it free.
+            if not pause(min(monotonic() - began, _LONGEST_PAUSE_S)):
+                return Pruned(**pruned)
+    return Pruned(**pruned)
+
+
+def _portions(office: Office) -> dict[str, Callable[[Connection], int]]:
+    """What deletes a portion of each table, by the attribute of `Pruned` that counts it."""
     now = office.clock()
     emails_before = to_ms(now - timedelta(days=office.settings.email_retention_days))
     cooldowns_before = to_ms(now - timedelta(days=office.settings.cooldown_retention_days))
-    return office.database.write(
-        lambda connection: Pruned(
-            emails=emails.prune(connection, older_than_ms=emails_before),
-            cooldowns=cooldowns.prune(connection, older_than_ms=cooldowns_before),
-            blocks=blocks.prune(connection, older_than_ms=emails_before),
-            access_tokens=access_tokens.prune(connection, older_than_ms=to_ms(now)),
-            # Clients come for a token every hour; what people did stays on record.
-            idempotency_keys=idempotency.prune(connection, older_than_ms=to_ms(now - KEY_LIFETIME)),
-            audit_entries=audit.prune(connection, action=ISSUE_TOKEN, older_than_ms=emails_before),
-            form_marks=form_marks.prune(connection, now_ms=to_ms(now)),
-        )
-    )
+    now_ms, keys_before = to_ms(now), to_ms(now - KEY_LIFETIME)
+    return {
+        "emails": partial(emails.prune, older_than_ms=emails_before),
+        "cooldowns": partial(cooldowns.prune, older_than_ms=cooldowns_before),
+        "blocks": partial(blocks.prune, older_than_ms=emails_before),
+        "access_tokens": partial(access_tokens.prune, older_than_ms=now_ms),
+        # Clients come for a token every hour; what people did stays on record.
+        "audit_entries": partial(audit.prune, action=ISSUE_TOKEN, older_than_ms=emails_before),
+        "idempotency_keys": partial(idempotency.prune, older_than_ms=keys_before),
+        "form_marks": partial(form_marks.prune, now_ms=now_ms),
+    }

@@ -1,12 +1,13 @@
 """Workers as threads of the service itself: on one machine nothing else is needed. Started by `letterbox serve`.
 
 One thread takes what is due and gives it to the others, never more than are free: what is taken is being delivered, so
-that a stop has nothing to hand back.
+that a stop has nothing to hand back. All are made at the start: what was taken must not wait for a thread that the
+system will not give.
 """
 
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import structlog
 
@@ -34,12 +35,15 @@ class Workers:
         self._woken = threading.Condition()
         self._has_news = True
         self._stop_by: float | None = None
-        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="worker")
+        self._taken: SimpleQueue[Email | None] = SimpleQueue()
+        self._crew = [threading.Thread(target=self._work, name=f"worker {n}", daemon=True) for n in range(threads)]
         self._taker = threading.Thread(target=self._take, name="queue", daemon=True)
 
     def start(self) -> None:
+        """Raises RuntimeError when the system gives no threads."""
         self._office.bell.listen(lambda _: self._wake())
-        self._taker.start()
+        for thread in (*self._crew, self._taker):
+            thread.start()
 
     def stop_taking(self) -> None:
         """Take nothing more; returns at once."""
@@ -52,7 +56,8 @@ class Workers:
         """Take nothing more and wait for what is under way; what takes too long is settled by its lease."""
         self.stop_taking()
         self._taker.join()
-        self._pool.shutdown(wait=False)
+        for _ in self._crew:
+            self._taken.put(None)
         with self._woken:
             remaining_s = (self._stop_by or 0.0) - time.monotonic()
             self._woken.wait_for(lambda: self._free == self._threads, timeout=max(0.0, remaining_s))
@@ -82,7 +87,11 @@ class Workers:
             # Where all hands are full there may be more.
             self._has_news = self._has_news or len(taken) == free
         for email in taken:
-            self._pool.submit(self._deliver, email)
+            self._taken.put(email)
+
+    def _work(self) -> None:
+        while (email := self._taken.get()) is not None:
+            self._deliver(email)
 
     def _deliver(self, email: Email) -> None:
         try:

@@ -13,7 +13,7 @@ from app.model.clock import Clock, utc_now
 from app.model.message import Message
 from app.model.outcome import Attempt, Delivery, Outcome, Stage
 from app.model.smtp import SMTPConfiguration
-from app.smtp.circuit import Leave
+from app.smtp.circuit import Condition, Leave
 from app.smtp.content import Content
 from app.smtp.failure import SessionFailed
 from app.smtp.loan import Loan
@@ -23,7 +23,7 @@ from app.smtp.pools import Pools, Route
 from app.smtp.reply import CLOSING
 from app.smtp.session import SMTPSession
 from app.smtp.transaction import Transaction
-from app.smtp.warming import Warmer
+from app.smtp.warming import Scout, Warmer
 
 
 class Deliverer:
@@ -32,6 +32,7 @@ class Deliverer:
     def __init__(self, *, clock: Clock = utc_now) -> None:
         self._clock = clock
         self._pools = Pools()
+        self._scout = Scout(self._pools)
         self._warmer: Warmer | None = None
 
     def keep_warm(self, standing: Sequence[SMTPConfiguration]) -> None:
@@ -88,6 +89,14 @@ class Deliverer:
         """
         account = configuration.account_for(is_test=is_test)
         return account is not None and not self._pools.is_open(configuration, account)
+
+    def condition(self, configuration: SMTPConfiguration) -> Condition:
+        """The last thing known of this server; said from memory, too."""
+        return self._pools.condition(configuration, configuration.account)
+
+    def look_again(self, configurations: Sequence[SMTPConfiguration]) -> None:
+        """Has servers tried that nobody has tried for a moment, in the background, until one of them works."""
+        self._scout.send(configurations)
 
     def forget(self, configurations: Iterable[SMTPConfiguration]) -> None:
         """Ends the sessions of configurations that are no longer in use, in the background; mail under way finishes.

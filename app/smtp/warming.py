@@ -8,6 +8,8 @@ opened    when there is none, with leave of the circuit, and never twice within 
 proved    by a NOOP every half minute, so that no server takes it for forgotten
 replaced  by a fresh one shortly before the pool would find it too old
 
+A server that could not be used is tried again sooner by the `Scout`, while somebody asks whether it works.
+
 What it costs: a server holds one connection for each process, with 9 NOOPs in its five minutes (Exim hangs up behind 10
 commands that are no mail, Postfix behind 100), and sees a sign-in every five minutes, as from a client that polls.
 """
@@ -21,9 +23,9 @@ import structlog
 
 from app.model.outcome import Stage
 from app.model.smtp import SMTPConfiguration
+from app.smtp.circuit import Condition
 from app.smtp.failure import SessionFailed
 from app.smtp.farewell import FAREWELL_S
-from app.smtp.outcome import judge_failure
 from app.smtp.pool import AGE_LIMIT_S
 from app.smtp.pools import Pools, Route
 
@@ -40,6 +42,10 @@ WARM_ROUTES_LIMIT = 32
 ANSWER_S = 5.0
 FIRST_PAUSE_S = 15.0
 LONGEST_PAUSE_S = 300.0
+SCOUT_PAUSE_S = 5.0
+SCOUT_PAUSE_BEHIND_SIGN_IN_S = 30.0
+SCOUT_PAUSE_BEHIND_REFUSAL_S = 300.0
+"""No oftener than a client that polls: repeated sign-ins that are refused are how accounts get locked."""
 
 
 @dataclass(slots=True)
@@ -123,13 +129,54 @@ class Warmer:
         if leave is None:
             return
         patience.note_try(now, used_at=used_at)
-        try:
-            route.pool.open_ahead(now + route.configuration.timeout_s)
-        except SessionFailed as failure:
+        failure = route.open_ahead(leave)
+        if failure is not None:
             if failure.stage is Stage.AUTH and failure.reply is not None:
                 patience.refused_at = monotonic()
-            route.remember(judge_failure(failure), leave=leave)
             log.info("no session opened ahead", smtp_id=route.configuration.index, cause=str(failure))
+
+
+class Scout:
+    """Finds out whether servers that could not be used can be again, for a monitor that wants to know.
+
+    One thread at most, for as long as a round takes: also where no traffic comes, and where nothing is kept warm.
+    """
+
+    def __init__(self, pools: Pools) -> None:
+        self._pools = pools
+        self._lock = threading.Lock()
+        self._is_out = False
+        self._next_at: dict[Route, float] = {}
+
+    def send(self, configurations: Sequence[SMTPConfiguration]) -> None:
+        """Has those tried that nobody has tried for a moment, until one of them works. Returns at once."""
+        with self._lock:
+            if self._is_out:
+                return
+            routes = [self._pools.route(configuration, configuration.account) for configuration in configurations]
+            due = [route for route in routes if self._is_due(route)]
+            if due:
+                threading.Thread(target=self._look, args=(due,), name="smtp scout", daemon=True).start()
+                self._is_out = True
+
+    def _is_due(self, route: Route) -> bool:
+        return monotonic() >= max(self._next_at.get(route, float("-inf")), route.circuit.failed_at + SCOUT_PAUSE_S)
+
+    def _look(self, routes: Sequence[Route]) -> None:
+        try:
+            for route in routes:
+                # Whatever breaks, the pause holds.
+                self._next_at[route] = monotonic() + SCOUT_PAUSE_S
+                failure = route.open_ahead(route.circuit.admit() or route.circuit.leave)
+                self._next_at[route] = monotonic() + _pause_behind_s(failure)
+                if route.circuit.condition is Condition.WORKING:
+                    return
         finally:
-            # That a sign-in worked is no news for the circuit: servers that then hang are known.
-            route.circuit.give_back(leave)
+            with self._lock:
+                self._is_out = False
+
+
+def _pause_behind_s(failure: SessionFailed | None) -> float:
+    if failure is None or failure.reply is None or failure.stage is not Stage.AUTH:
+        return SCOUT_PAUSE_S
+    return SCOUT_PAUSE_BEHIND_REFUSAL_S if failure.reply.code >= 500 else SCOUT_PAUSE_BEHIND_SIGN_IN_S

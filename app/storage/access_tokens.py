@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from app.model.access import AccessToken, Caller, Permission
+from app.storage.pruning import delete_portion
 from app.storage.tables import access_tokens, clients, projects
 from app.storage.times import from_ms
 
@@ -71,11 +72,12 @@ def note_use(connection: Connection, used_at_ms: Mapping[int, int]) -> None:
 
 
 def prune(connection: Connection, *, older_than_ms: int) -> int:
-    """Delete clients' tokens that expired before a moment; an operator's stay, so that the list tells the story."""
-    statement = delete(access_tokens).where(
-        access_tokens.c.client_id.is_not(None), access_tokens.c.expires_at < older_than_ms
-    )
-    return connection.execute(statement).rowcount
+    """Delete a portion of clients' tokens that expired before a moment; the number of deleted rows.
+
+    An operator's stay, so that the list tells the story.
+    """
+    is_of_client = access_tokens.c.client_id.is_not(None)
+    return delete_portion(connection, access_tokens, is_of_client & (access_tokens.c.expires_at < older_than_ms))
 
 
 def permissions_to_text(permissions: Iterable[Permission]) -> str:

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, insert, select
 
+from app.storage.pruning import delete_portion
 from app.storage.tables import audit_entries
 from app.storage.times import from_ms
 
@@ -46,9 +47,9 @@ def add(
 
 
 def prune(connection: Connection, *, action: str, older_than_ms: int) -> int:
-    """Forget acts of one kind from before a moment; the number of deleted rows."""
-    old = delete(audit_entries).where(audit_entries.c.action == action, audit_entries.c.at < older_than_ms)
-    return connection.execute(old).rowcount
+    """Forget a portion of the acts of one kind from before a moment; the number of deleted rows."""
+    is_old = audit_entries.c.at < older_than_ms
+    return delete_portion(connection, audit_entries, is_old & (audit_entries.c.action == action))
 
 
 def every(connection: Connection, *, project: str | None = None) -> list[AuditEntry]:

@@ -7,8 +7,9 @@ takes it back; running processes look for the latter.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, and_, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, insert, select, update
 
+from app.storage.pruning import delete_portion
 from app.storage.tables import blocks
 
 
@@ -67,8 +68,8 @@ def lifted_since(connection: Connection, *, since_ms: int, now_ms: int) -> list[
 
 
 def prune(connection: Connection, *, older_than_ms: int) -> int:
-    """Delete blocks that ended before a moment; the number of deleted rows."""
-    return connection.execute(delete(blocks).where(blocks.c.blocked_until < older_than_ms)).rowcount
+    """Delete a portion of the blocks that ended before a moment; the number of deleted rows."""
+    return delete_portion(connection, blocks, blocks.c.blocked_until < older_than_ms)
 
 
 _NOW = bindparam("now_ms", type_=blocks.c.blocked_until.type)

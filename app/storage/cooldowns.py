@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, case, delete, func, null, or
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.storage.prepared import Prepared
+from app.storage.pruning import delete_portion
 from app.storage.tables import cooldowns
 
 
@@ -67,8 +68,9 @@ def release(connection: Connection, key: CooldownKey, *, email_id: str) -> None:
 
 
 def prune(connection: Connection, *, older_than_ms: int) -> int:
-    """Delete what was last used before a moment and is not reserved since then; returns how many rows that were."""
-    return connection.execute(_PRUNE, {"older_than_ms": older_than_ms}).rowcount
+    """Delete a portion of what was last used before a moment and is not reserved since then; the number of rows."""
+    used_at, reserved_until = (func.coalesce(moment, 0) for moment in (_columns.last_sent_at, _columns.reserved_until))
+    return delete_portion(connection, cooldowns, and_(used_at < older_than_ms, reserved_until < older_than_ms))
 
 
 def _parameters(key: CooldownKey) -> dict[str, Any]:
@@ -93,11 +95,6 @@ _LOOK = Prepared(select(_columns.usage).where(_IS_HELD))
 _EXTEND = Prepared(update(cooldowns).where(_IS_HELD).values(reserved_until=_UNTIL))
 _RELEASE = update(cooldowns).where(_IS_HELD).values(reserved_by=null(), reserved_until=null())
 _DELETE_UNUSED = delete(cooldowns).where(_IS_HELD, _columns.usage == 0)
-
-_MOMENT = bindparam("older_than_ms", type_=_columns.last_sent_at.type)
-_PRUNE = delete(cooldowns).where(
-    func.coalesce(_columns.last_sent_at, 0) < _MOMENT, func.coalesce(_columns.reserved_until, 0) < _MOMENT
-)
 
 
 def _reserve_statement(dialect: str) -> Any:

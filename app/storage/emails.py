@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from secrets import token_hex
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, func, null, select, tuple_, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, null, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.model.email import Email, Phase, Priority, Status
 from app.model.outcome import Attempt, Outcome, Stage
 from app.storage.prepared import Prepared
+from app.storage.pruning import delete_portion
 from app.storage.tables import emails
 from app.storage.times import from_ms, to_ms
 
@@ -163,7 +164,7 @@ def settle(connection: Connection, email: Email) -> bool:
     }
     if _SETTLE.count(connection, values | {"round": email.rounds}) == 1:
         return True
-    if email.status is Status.FAILED:
+    if email.is_given_up:
         connection.execute(_CORRECT_ABANDONED, values | {"round": email.rounds})
     else:
         connection.execute(_CORRECT_UNSENT, values)
@@ -189,9 +190,9 @@ def settle_abandoned(connection: Connection, *, now_ms: int) -> list[Email]:
 
 
 def prune(connection: Connection, *, older_than_ms: int) -> int:
-    """Delete settled rows created before then; the number of deleted rows."""
-    settled = emails.c.phase == Phase.SETTLED
-    return connection.execute(delete(emails).where(emails.c.created_at < older_than_ms, settled)).rowcount
+    """Delete a portion of the settled rows created before then; the number of deleted rows."""
+    is_settled = emails.c.phase == Phase.SETTLED
+    return delete_portion(connection, emails, is_settled & (emails.c.created_at < older_than_ms))
 
 
 def from_row(row: Row[tuple[object, ...]]) -> Email:
@@ -234,6 +235,7 @@ def attempts_to_json(attempts: Sequence[Attempt]) -> str:
                 "enhancedCode": attempt.enhanced_code,
                 "detail": attempt.detail,
                 "refused": attempt.refused,
+                "deferred": attempt.deferred,
             }
             for attempt in attempts
         ]
@@ -253,6 +255,7 @@ def _attempts_from_json(text: str) -> tuple[Attempt, ...]:
             enhanced_code=entry["enhancedCode"],
             detail=entry["detail"],
             refused=tuple(entry.get("refused", ())),
+            deferred=tuple(entry.get("deferred", ())),
         )
         for entry in json.loads(text)
     )

@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.storage.pruning import delete_portion
 from app.storage.tables import form_marks
 
 
@@ -21,8 +22,8 @@ def add(connection: Connection, digest: str, *, reference: str | None, expires_m
 
 
 def prune(connection: Connection, *, now_ms: int) -> int:
-    """Forget what has expired; the number of deleted rows."""
-    return connection.execute(delete(form_marks).where(form_marks.c.expires_at <= now_ms)).rowcount
+    """Forget a portion of what has expired; the number of deleted rows."""
+    return delete_portion(connection, form_marks, form_marks.c.expires_at <= now_ms)
 
 
 _FIND = select(form_marks.c.reference).where(

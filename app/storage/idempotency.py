@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
+from app.storage.pruning import delete_portion
 from app.storage.tables import idempotency_keys
 
 
@@ -56,8 +57,8 @@ def release(connection: Connection, key: IdempotencyKey, *, email_id: str) -> No
 
 
 def prune(connection: Connection, *, older_than_ms: int) -> int:
-    """Forget keys that were used before a moment; the number of deleted rows."""
-    return connection.execute(delete(idempotency_keys).where(idempotency_keys.c.created_at < older_than_ms)).rowcount
+    """Forget a portion of the keys that were used before a moment; the number of deleted rows."""
+    return delete_portion(connection, idempotency_keys, idempotency_keys.c.created_at < older_than_ms)
 
 
 _columns = idempotency_keys.c

@@ -17,13 +17,17 @@ from tests.smtp_server import SMTPServer
 
 
 class Clock:
-    """A clock that tests set."""
+    """A clock that tests set, and may set back by `set_back`, which `monotonic` does not follow."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 1, 7, 12, 0, tzinfo=UTC)
+        self.set_back = timedelta()
 
     def __call__(self) -> datetime:
-        return self.now
+        return self.now - self.set_back
+
+    def monotonic(self) -> float:
+        return self.now.timestamp()
 
 
 def _office(service: Service) -> Office:
@@ -91,7 +95,7 @@ def test_after_an_outage_the_living_renew_before_anybody_is_taken_for_dead(
 ) -> None:
     clock = Clock()
     office = _office(make_service(clock=clock))
-    keeper = Housekeeper(office, clock)
+    keeper = Housekeeper(office, clock, clock.monotonic)
     keeper.perform_due()
     left = _leave(office, is_handed_over=False)
 
@@ -192,7 +196,7 @@ def test_pruning_forgets_what_the_retention_settings_say(make_service: MakeServi
 def test_the_monthly_message_is_sent_once_per_deployment(make_service: MakeService) -> None:
     clock = Clock()
     services = [make_service(clock=clock, monthly_test_email=True) for _ in range(2)]
-    keepers = [Housekeeper(_office(service), clock) for service in services]
+    keepers = [Housekeeper(_office(service), clock, clock.monotonic) for service in services]
 
     def sent() -> int:
         for keeper in keepers:
@@ -221,7 +225,7 @@ def test_the_monthly_message_fails_with_the_first_server_even_when_another_would
 def test_a_duty_that_fails_stops_no_other(make_service: MakeService, caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     office = _office(make_service(clock=clock))
-    keeper = Housekeeper(office, clock)
+    keeper = Housekeeper(office, clock, clock.monotonic)
 
     def fail(_: Office) -> None:
         raise KeyError("reason")
@@ -232,3 +236,33 @@ def test_a_duty_that_fails_stops_no_other(make_service: MakeService, caplog: pyt
     keeper.perform_due()
     assert performed == ["second"]
     assert "housekeeping failed" in caplog.text
+
+
+@pytest.mark.parametrize("set_back", [timedelta(minutes=30), timedelta(days=400), -timedelta(minutes=30)])
+def test_a_clock_that_is_put_right_holds_no_duty_up(make_service: MakeService, set_back: timedelta) -> None:
+    clock = Clock()
+    keeper = Housekeeper(_office(make_service(clock=clock)), clock, clock.monotonic)
+    performed: list[datetime] = []
+    keeper._duties[2].perform = lambda _: performed.append(clock.now)
+    keeper.perform_due()
+    clock.set_back = set_back
+    for _ in range(20):
+        clock.now += timedelta(seconds=1)
+        keeper.perform_due()
+    assert [moment - performed[0] for moment in performed] == [timedelta(seconds=5 * n) for n in range(5)]
+
+
+def test_when_the_clock_was_put_forward_the_living_renew_before_anybody_is_taken_for_dead(
+    make_service: MakeService,
+) -> None:
+    clock = Clock()
+    office = _office(make_service(clock=clock))
+    keeper = Housekeeper(office, clock, clock.monotonic)
+    keeper.perform_due()
+    left = _leave(office, is_handed_over=False)
+    clock.now += timedelta(seconds=5)
+    clock.set_back = -timedelta(minutes=30)
+    keeper.perform_due()
+    email = office.database.read(lambda connection: emails.find(connection, left.id))
+    assert email is not None
+    assert email.status is Status.SENDING

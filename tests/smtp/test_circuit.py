@@ -7,7 +7,7 @@ from threading import Barrier
 import pytest
 
 from app.model.outcome import Outcome, Stage
-from app.smtp.circuit import FAILURES_LIMIT, FIRST_PAUSE_S, LONGEST_PAUSE_S, Circuit, Leave, is_down
+from app.smtp.circuit import FAILURES_LIMIT, FIRST_PAUSE_S, LONGEST_PAUSE_S, Circuit, Condition, Leave, is_down
 from app.smtp.outcome import Verdict
 
 
@@ -15,7 +15,8 @@ class Subject:
     """A circuit, its clock, and one-word steps.
 
     fail, succeed: a try is let in and ends so; pass: it is not let in. begin NAME lets one in that ends later by
-    fail NAME, succeed NAME or drop NAME. force NAME begins one although the circuit is open. wait SECONDS.
+    fail NAME, succeed NAME or drop NAME. force NAME begins one although the circuit is open. wait SECONDS. hang: a try
+    is let in and fails behind the sign-in; sign-in: somebody without a message is let in by the server.
     """
 
     def __init__(self) -> None:
@@ -33,6 +34,10 @@ class Subject:
                 assert self.circuit.admit() is None, step
             case "begin":
                 self.begun[name] = self._admit()
+            case "sign-in":
+                self.closed += self.circuit.note_sign_in()
+            case "hang":
+                self.opened += self.circuit.note_failure(self._admit(), is_signed_in=True)
             case "force":
                 self.begun[name] = self.circuit.leave
             case _:
@@ -121,6 +126,40 @@ def test_what_happens_to_a_circuit(name: str) -> None:
     subject = Subject()
     subject.play(steps)
     assert (subject.circuit.is_open, subject.opened, subject.closed) == (is_open, opened, closed)
+
+
+HANG = ["hang"] * FAILURES_LIMIT
+KNOWN: dict[str, tuple[list[str], Condition]] = {
+    "nothing happened": ([], Condition.UNKNOWN),
+    "a try without news": (["begin a", "drop a"], Condition.UNKNOWN),
+    "a success": (["succeed"], Condition.WORKING),
+    "a sign-in": (["sign-in"], Condition.WORKING),
+    "a failure": (["succeed", "fail"], Condition.FAILING),
+    "a success behind a failure": (["fail", "succeed"], Condition.WORKING),
+    "a sign-in behind a failure": (["fail", "sign-in"], Condition.WORKING),
+    "the pause is over, and nobody has tried": ([*OPEN, "wait 5"], Condition.FAILING),
+    "a probe is under way": ([*OPEN, "wait 5", "begin a"], Condition.FAILING),
+    "the probe brings no news": ([*OPEN, "wait 5", "begin a", "drop a"], Condition.FAILING),
+    "a sign-in closes what never let anybody in": ([*OPEN, "sign-in", "begin a", "begin b"], Condition.WORKING),
+    "a sign-in where messages hang": (["hang", "sign-in"], Condition.WORKING),
+    "a sign-in during a pause because of messages": ([*HANG, "sign-in"], Condition.FAILING),
+    "and behind that pause": ([*HANG, "sign-in", "wait 5"], Condition.WORKING),
+    "no sign-in behind that pause": ([*HANG, "wait 5"], Condition.FAILING),
+    "sign-ins do not keep it from opening": (["hang", "sign-in"] * FAILURES_LIMIT, Condition.FAILING),
+    "an old failure is no news": (["begin a", *OPEN, "wait 5", "succeed", "fail a"], Condition.WORKING),
+    "once a message got through, sign-ins count again": (
+        [*HANG, "wait 5", "succeed", "fail", "sign-in"],
+        Condition.WORKING,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_what_is_known_of_a_server(name: str) -> None:
+    steps, condition = KNOWN[name]
+    subject = Subject()
+    subject.play(steps)
+    assert subject.circuit.condition is condition
 
 
 def test_the_pause_doubles_up_to_five_minutes() -> None:

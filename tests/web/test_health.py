@@ -219,7 +219,7 @@ def test_one_server_that_works_is_enough(
     assert [service.post().status_code for _ in range(6)] == [201] * 6
     answer = ready(service)
     assert trouble_in(answer) == set()
-    expected = "1 of 2 SMTP configurations can be used. Passed over for now: SMTP_1."
+    expected = "1 of 2 SMTP configurations can be used. Failing: SMTP_1."
     assert checks(answer)["smtp"]["detail"] == expected
 
 
