@@ -11,8 +11,10 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --con
 run: $(VENV)/.run ## install what is missing, then serve
 	$(BIN)/letterbox serve
 
+# What one process of the tests has compiled is not compiled again by the many others, whatever the shell says.
+test: export PYTHONDONTWRITEBYTECODE =
 test: $(VENV)/.dev ## every test; what needs PostgreSQL, Redis or RabbitMQ skips where they are absent
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(VENV)/.dev ## format, lint, types, and the direction of imports
 	$(BIN)/ruff format --check .

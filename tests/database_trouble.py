@@ -28,6 +28,7 @@ Trouble = Callable[[Office], AbstractContextManager[None]]
 def be_impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of databases that are opened from now on: waits are short, so that tests are."""
     monkeypatch.setattr(database, "BUSY_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(database, "_PAUSE_S", 0.0)
     monkeypatch.setattr(postgresql, "BUSY_TIMEOUT_S", 0.2)
     monkeypatch.setattr(postgresql, "SILENCE_S", 0.4)
     monkeypatch.setitem(postgresql.ARGUMENTS, "connect_timeout", 1)

@@ -27,6 +27,7 @@ def proxy(own_postgresql: str) -> Iterator[PostgreSQLProxy]:
 def database(own_postgresql: str, proxy: PostgreSQLProxy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """Behind the proxy, impatient, with the table `probe`."""
     be_impatient(monkeypatch)
+    monkeypatch.setattr(database_module, "_PAUSE_S", 0.5)
     database = Database(proxy.url(own_postgresql))
     database.write(lambda connection: connection.execute(text("CREATE TABLE probe (name text PRIMARY KEY, n int)")))
     yield database
