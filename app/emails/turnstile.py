@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from app.emails.desk import Desk
@@ -40,11 +40,6 @@ class Turnstile:
         self._inside: Counter[int] = Counter()
         self._lock = threading.Lock()
         self._desk = Desk()
-
-    @property
-    def waiting(self) -> Mapping[int, int]:
-        """How many there are, by configuration; none that nobody waits for."""
-        return self._inside
 
     def admit(self, smtp_id: int) -> Turn:
         """Count a caller who will most likely wait for this configuration. Raises Overloaded."""

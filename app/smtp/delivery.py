@@ -82,16 +82,8 @@ class Deliverer:
             errand.note(group[0], Verdict(Outcome.SERVER_AT_FAULT, Stage.AUTH, detail="no test account is configured"))
         return Delivery(tuple(errand.attempts))
 
-    def is_usable(self, configuration: SMTPConfiguration, *, is_test: bool = False) -> bool:
-        """Whether a message would be tried there: it has an account, and did not keep failing until a moment ago.
-
-        Said from memory, without asking the server; one that nobody has used yet is usable.
-        """
-        account = configuration.account_for(is_test=is_test)
-        return account is not None and not self._pools.is_open(configuration, account)
-
     def condition(self, configuration: SMTPConfiguration) -> Condition:
-        """The last thing known of this server; said from memory, too."""
+        """The last thing known of this server; said from memory, without asking it."""
         return self._pools.condition(configuration, configuration.account)
 
     def look_again(self, configurations: Sequence[SMTPConfiguration]) -> None:

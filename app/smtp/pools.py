@@ -102,11 +102,6 @@ class Pools:
         with self._lock:
             return list(self._routes.values())
 
-    def is_open(self, configuration: SMTPConfiguration, account: Account) -> bool:
-        """Whether the way there is known to lead nowhere just now."""
-        route = self._routes.get((configuration, account))
-        return route is not None and route.circuit.is_open
-
     def condition(self, configuration: SMTPConfiguration, account: Account) -> Condition:
         """The last thing known of the way there."""
         route = self._routes.get((configuration, account))

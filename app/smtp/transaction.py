@@ -43,9 +43,9 @@ class Transaction:
     """The dialogue for one message and its recipients; made for one call of `run`.
 
     `refused` are the recipients that the server did not take, `deferred` those of them whom it may take later.
-    `is_envelope_first` keeps the message back until the
-    envelope was accepted also where one write would do. `final_deadline` (`time.monotonic`) ends the wait for the reply
-    to the message, which otherwise takes the time that it needs.
+    `is_envelope_first` keeps the message back until the envelope was accepted also where one write would do.
+    `final_deadline` (`time.monotonic`) ends the wait for the reply to the message, which otherwise takes the time that
+    it needs.
     """
 
     def __init__(

@@ -35,6 +35,12 @@ def _office(service: Service) -> Office:
     return office
 
 
+def _status(office: Office, left: Email) -> Status:
+    email = office.database.read(lambda connection: emails.find(connection, left.id))
+    assert email is not None
+    return email.status
+
+
 def _leave(office: Office, *, is_handed_over: bool) -> Email:
     """A row as a process leaves it that dies while it sends."""
     now_ms = to_ms(office.clock())
@@ -85,9 +91,7 @@ def test_a_lease_is_renewed_as_long_as_the_process_sends(make_service: MakeServi
         clock.now += timedelta(seconds=10)
         record.renew_leases(office)
         record.settle_abandoned(office)
-    email = office.database.read(lambda connection: emails.find(connection, left.id))
-    assert email is not None
-    assert email.status is Status.SENDING
+    assert _status(office, left) is Status.SENDING
 
 
 def test_after_an_outage_the_living_renew_before_anybody_is_taken_for_dead(
@@ -98,12 +102,6 @@ def test_after_an_outage_the_living_renew_before_anybody_is_taken_for_dead(
     keeper = Housekeeper(office, clock, clock.monotonic)
     keeper.perform_due()
     left = _leave(office, is_handed_over=False)
-
-    def status() -> Status:
-        email = office.database.read(lambda connection: emails.find(connection, left.id))
-        assert email is not None
-        return email.status
-
     with monkeypatch.context() as outage:
         outage.setattr(office.database, "_commit_pending", _fail)
         for _ in range(8):
@@ -112,10 +110,10 @@ def test_after_an_outage_the_living_renew_before_anybody_is_taken_for_dead(
     keeper.perform_due()
     clock.now += timedelta(seconds=1)
     keeper.perform_due()
-    assert status() is Status.SENDING
+    assert _status(office, left) is Status.SENDING
     clock.now += timedelta(seconds=10)
     keeper.perform_due()
-    assert status() is Status.FAILED
+    assert _status(office, left) is Status.FAILED
 
 
 def _fail() -> None:
@@ -263,6 +261,4 @@ def test_when_the_clock_was_put_forward_the_living_renew_before_anybody_is_taken
     clock.now += timedelta(seconds=5)
     clock.set_back = -timedelta(minutes=30)
     keeper.perform_due()
-    email = office.database.read(lambda connection: emails.find(connection, left.id))
-    assert email is not None
-    assert email.status is Status.SENDING
+    assert _status(office, left) is Status.SENDING

@@ -76,4 +76,4 @@ def test_whatever_is_named_there_is_a_bound_and_nothing_is_kept(smtp_ids: list[i
     assert len(turns) <= LIMIT + SPARE_THREADS // 2
     for turn in turns:
         turnstile.end(turn)
-    assert not turnstile.waiting
+    assert not turnstile._inside

@@ -60,3 +60,9 @@ def send(deliverer: Deliverer) -> Send:
         )
 
     return send
+
+
+def is_usable(deliverer: Deliverer, configuration: SMTPConfiguration, *, is_test: bool = False) -> bool:
+    """Whether a message would be tried there: it has an account, and did not keep failing until a moment ago."""
+    account = configuration.account_for(is_test=is_test)
+    return account is not None and not deliverer._pools.route(configuration, account).circuit.is_open

@@ -13,7 +13,7 @@ from app.model.smtp import Account, SMTPConfiguration
 from app.smtp import circuit
 from app.smtp.circuit import FAILURES_LIMIT
 from app.smtp.delivery import Deliverer
-from tests.smtp.conftest import MESSAGE, Send
+from tests.smtp.conftest import MESSAGE, Send, is_usable
 from tests.smtp_server import CHUNKING, PIPELINING, Deed, Drop, Fault, Hang, SMTPServer
 
 PAUSE_S = 0.1
@@ -32,7 +32,7 @@ def fail_often(send: Send, *group: SMTPConfiguration, times: int = FAILURES_LIMI
 
 def wait_until_usable(deliverer: Deliverer, configuration: SMTPConfiguration) -> None:
     deadline = time.monotonic() + 5
-    while not deliverer.is_usable(configuration):
+    while not is_usable(deliverer, configuration):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -56,10 +56,10 @@ def test_after_five_failures_in_a_row_it_is_passed_over(
     with SMTPServer(PIPELINING, credentials=credentials, faults={step: fault}) as down, SMTPServer() as healthy:
         group = down.configuration(), healthy.configuration(index=2)
         for _ in range(FAILURES_LIMIT):
-            assert deliverer.is_usable(group[0])
+            assert is_usable(deliverer, group[0])
             assert [attempt.stage for attempt in send(*group).attempts] == [stage, Stage.MESSAGE]
-        assert not deliverer.is_usable(group[0])
-        assert deliverer.is_usable(group[1])
+        assert not is_usable(deliverer, group[0])
+        assert is_usable(deliverer, group[1])
         seen = down.connections
         for _ in range(5):
             assert [(attempt.smtp_id, attempt.outcome) for attempt in send(*group).attempts] == [(2, Outcome.ACCEPTED)]
@@ -91,7 +91,7 @@ def test_a_server_that_takes_messages_and_drops_the_line_is_passed_over_too(send
 def test_refusals_of_messages_are_no_reason(step: str, fault: Fault, deliverer: Deliverer, send: Send) -> None:
     with SMTPServer(PIPELINING, faults={step: fault}) as server:
         fail_often(send, server.configuration(), times=2 * FAILURES_LIMIT)
-        assert deliverer.is_usable(server.configuration())
+        assert is_usable(deliverer, server.configuration())
     assert server.connections <= 2 * FAILURES_LIMIT
 
 
@@ -104,7 +104,7 @@ def test_what_the_announced_extensions_rule_out_is_no_reason(
         for _ in range(2 * FAILURES_LIMIT):
             delivery = send(*group, recipient="empfänger@example.com")
             assert [attempt.stage for attempt in delivery.attempts] == [Stage.MAIL, Stage.MESSAGE]
-        assert deliverer.is_usable(group[0])
+        assert is_usable(deliverer, group[0])
     assert server.connections == 1
 
 
@@ -117,7 +117,7 @@ def test_behind_the_pause_one_caller_finds_out_that_it_works_again(deliverer: De
             send(*group)
             wait_until_usable(deliverer, group[0])
             assert send(*group).attempts[0].stage is Stage.GREETING
-            assert not deliverer.is_usable(group[0])
+            assert not is_usable(deliverer, group[0])
             server.faults = {}
             wait_until_usable(deliverer, group[0])
             for _ in range(3):
@@ -164,13 +164,13 @@ def test_with_every_configuration_passed_over_the_first_is_still_tried(deliverer
     with SMTPServer(faults={"GREETING": Drop()}) as first, SMTPServer(faults={"GREETING": Drop()}) as second:
         group = first.configuration(), second.configuration(index=2)
         fail_often(send, *group)
-        assert not any(map(deliverer.is_usable, group))
+        assert not any(is_usable(deliverer, each) for each in group)
         seen = second.connections
         delivery = send(*group)
         assert [(attempt.smtp_id, attempt.stage) for attempt in delivery.attempts] == [(1, Stage.GREETING)]
         first.faults = {}
         assert send(*group).delivered_by == 1
-        assert deliverer.is_usable(group[0])
+        assert is_usable(deliverer, group[0])
     assert second.connections == seen
 
 
@@ -186,9 +186,9 @@ def test_each_account_is_known_for_itself(deliverer: Deliverer, send: Send) -> N
         configuration = server.configuration(account=good, test_account=bad)
         for _ in range(FAILURES_LIMIT):
             assert send(configuration, is_test=True).attempts[0].stage is Stage.AUTH
-        assert deliverer.is_usable(configuration)
-        assert not deliverer.is_usable(configuration, is_test=True)
-        assert not deliverer.is_usable(replace(configuration, test_account=None), is_test=True)
+        assert is_usable(deliverer, configuration)
+        assert not is_usable(deliverer, configuration, is_test=True)
+        assert not is_usable(deliverer, replace(configuration, test_account=None), is_test=True)
         assert send(configuration).outcome is Outcome.ACCEPTED
 
 
@@ -197,7 +197,7 @@ def test_a_forgotten_configuration_begins_anew(deliverer: Deliverer, send: Send)
         group = server.configuration(), healthy.configuration(index=2)
         fail_often(send, *group)
         deliverer.forget([group[0]])
-        assert deliverer.is_usable(group[0])
+        assert is_usable(deliverer, group[0])
         assert [attempt.smtp_id for attempt in send(*group).attempts] == [1, 2]
 
 
@@ -210,7 +210,7 @@ def test_what_the_others_left_no_time_for_is_not_the_servers_fault(deliverer: De
         # One of its own failures would be the fifth.
         slow.stop_listening()
         assert len(send(group[1]).attempts) == 1
-        assert deliverer.is_usable(group[1])
+        assert is_usable(deliverer, group[1])
 
 
 @pytest.mark.usefixtures("short_pause")

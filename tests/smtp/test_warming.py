@@ -8,7 +8,7 @@ import pytest
 from app.model.outcome import Outcome
 from app.smtp import pool, pools, transaction, warming
 from app.smtp.delivery import Deliverer
-from tests.smtp.conftest import Send
+from tests.smtp.conftest import Send, is_usable
 from tests.smtp_server import CHUNKING, Drop, Fault, Hang, SMTPServer
 
 
@@ -202,7 +202,7 @@ def test_failed_openings_open_the_circuit_so_that_no_caller_pays_for_them(
     with SMTPServer(faults={"GREETING": Drop()}) as server:
         configuration = server.configuration()
         deliverer.keep_warm([configuration])
-        server.wait_until(lambda: not deliverer.is_usable(configuration))
+        server.wait_until(lambda: not is_usable(deliverer, configuration))
     assert server.connections == 5
 
 
