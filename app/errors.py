@@ -27,6 +27,8 @@ LetterboxError
  ├─ DatabaseUnusable           the database cannot be opened or migrated at the start
  ├─ RecordUnavailable          the database does not answer, or did not take what must come before sending
  │   └─ HandOverUnrecorded     it failed between two servers; carries the attempts until then
+ ├─ RecordRefused              the database answers and does not take these values; asking again does not help
+ │   └─ RecordConflict         because of what is stored already, or is not there any more
  └─ DeliveryError              an email was recorded and not delivered; carries it
      ├─ DeliveryFailed
      └─ DeliveryUncertain
@@ -250,6 +252,14 @@ class HandOverUnrecorded(RecordUnavailable):
     def __init__(self, attempts: tuple[Attempt, ...]) -> None:
         self.attempts = attempts
         super().__init__("The request could not be recorded, so nothing was sent.")
+
+
+class RecordRefused(LetterboxError):
+    """The database answers, and does not take these values, however often it is asked."""
+
+
+class RecordConflict(RecordRefused):
+    """The values contradict what is stored: a name is taken, or what they belong to is gone."""
 
 
 class DeliveryError(LetterboxError):

@@ -12,12 +12,11 @@ from secrets import compare_digest, token_hex, token_urlsafe
 from typing import TypeVar
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from app.connections.live import digest_of
 from app.connections.projects import demand_name, find, find_or_add, record
 from app.connections.registry import Registry
-from app.errors import ClientRejected, ProjectNotFound, RecordUnavailable, RequestInvalid
+from app.errors import ClientRejected, ProjectNotFound, RecordConflict, RequestInvalid
 from app.model.access import AccessToken, Client, Permission
 from app.storage import access_tokens, audit, clients
 from app.storage.times import to_ms
@@ -217,10 +216,8 @@ def _write_in(registry: Registry, project: str, work: Callable[[Connection], Res
     """A write into a project, which somebody may delete at the same time. Raises ProjectNotFound then."""
     try:
         return registry.database.write(work)
-    except RecordUnavailable as error:
-        if isinstance(error.__cause__, IntegrityError):
-            raise ProjectNotFound(project) from None
-        raise
+    except RecordConflict:
+        raise ProjectNotFound(project) from None
 
 
 def _demand_grant(*, project: str, permissions: Iterable[Permission], name: str) -> frozenset[Permission]:

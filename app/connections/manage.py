@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy.exc import IntegrityError
 
 from app.connections.drafts import draft_of
 from app.connections.fields import Limits
@@ -24,7 +23,7 @@ from app.errors import (
     ConnectionNotFound,
     ConnectionUnreadable,
     ProjectNotFound,
-    RecordUnavailable,
+    RecordConflict,
 )
 from app.model.access import Caller
 from app.model.connection import Connection
@@ -75,11 +74,9 @@ def create_connection(registry: Registry, caller: Caller, name: str, body: Mappi
 
     try:
         return registry.database.write(create)
-    except RecordUnavailable as error:
-        if isinstance(error.__cause__, IntegrityError):
-            # A taken name is told above, so here it is the project that is gone.
-            raise ProjectNotFound(caller.project) from error
-        raise
+    except RecordConflict as error:
+        # A taken name is told above, so here it is the project that is gone.
+        raise ProjectNotFound(caller.project) from error
 
 
 def update_connection(registry: Registry, caller: Caller, name: str, body: Mapping[str, Any]) -> Connection:
@@ -106,10 +103,8 @@ def update_connection(registry: Registry, caller: Caller, name: str, body: Mappi
 
     try:
         return registry.database.write(update)
-    except RecordUnavailable as error:
-        if isinstance(error.__cause__, IntegrityError):
-            raise ConnectionExists(draft.name) from error
-        raise
+    except RecordConflict as error:
+        raise ConnectionExists(draft.name) from error
 
 
 def delete_connection(registry: Registry, caller: Caller, name: str) -> Connection:

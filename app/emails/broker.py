@@ -49,9 +49,8 @@ def queue_name(database: Database) -> str:
     known = database.read(lambda connection: service_state.read(connection, _STATE))
     if known is None:
         drawn = f"letterbox-{secrets.token_hex(6)}"
-        with suppress(RecordUnavailable):
-            # Of several processes that draw one at the same moment the first has its way.
-            database.write(lambda connection: service_state.replace_if(connection, _STATE, old=None, new=drawn))
+        # Of several processes that draw one at the same moment the first has its way.
+        database.write(lambda connection: service_state.replace_if(connection, _STATE, old=None, new=drawn))
         known = database.read(lambda connection: service_state.read(connection, _STATE))
     if known is None:
         raise RecordUnavailable("The name of the queue could not be recorded.")

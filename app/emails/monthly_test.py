@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
 from app.emails.office import Office
 from app.emails.send import send
-from app.errors import LetterboxError, RecordUnavailable
+from app.errors import LetterboxError
 from app.model.email import EmailRequest
 from app.storage import service_state
 
@@ -23,7 +24,8 @@ def send_monthly_test(office: Office) -> bool:
     last = office.database.read(lambda connection: service_state.read(connection, _STATE))
     if last is not None and now - datetime.fromisoformat(last) < _PERIOD:
         return False
-    if not _claim(office, last, now.isoformat()):
+    claim = partial(service_state.replace_if, name=_STATE, old=last, new=now.isoformat())
+    if not office.database.write(claim):
         return False
     configuration = office.settings.smtp_configurations[0]
     alone = replace(
@@ -46,11 +48,3 @@ def send_monthly_test(office: Office) -> bool:
     except LetterboxError as error:
         log.error("the monthly test message was not delivered", cause=str(error))
     return True
-
-
-def _claim(office: Office, last: str | None, now: str) -> bool:
-    try:
-        return office.database.write(lambda connection: service_state.replace_if(connection, _STATE, old=last, new=now))
-    except RecordUnavailable:
-        # Another process inserted the first date at the same moment, or the database is away: not ours to send.
-        return False

@@ -13,7 +13,7 @@ from app.connections.registry import Registry
 from app.emails.backlog import Backlog
 from app.emails.bell import Bell
 from app.emails.turnstile import Turnstile
-from app.errors import RecordUnavailable
+from app.errors import RecordRefused, RecordUnavailable
 from app.guards.gate import Gate, build_gate
 from app.messages import self_test
 from app.messages.compose import Composer
@@ -77,22 +77,30 @@ class Office:
         )
 
     def write_outcome(self, write: Write, *, outlives_power: bool = False) -> None:
-        """Write what has already happened. It cannot be undone, so what the database refuses is kept for later."""
+        """Write what has already happened. It cannot be undone, so what the database cannot take now is kept for later.
+
+        What it will never take is logged: it must not stand in the way of what others have to write.
+        """
         try:
             self.database.write(write, outlives_power=outlives_power)
         except RecordUnavailable as error:
             self.metrics.record_errors.inc()
             self.unwritten.append((write, outlives_power))
             log.error("outcome kept aside, the database did not take it", cause=str(error.__cause__))
+        except RecordRefused:
+            self.metrics.record_errors.inc()
+            log.exception("outcome lost, the database refuses it")
 
     def write_kept_outcomes(self) -> None:
-        """Try what was kept aside once more, oldest first; stops at the first refusal."""
+        """Try what was kept aside once more, oldest first; stops where the database still cannot take it."""
         while self.unwritten:
             write, outlives_power = self.unwritten[0]
             try:
                 self.database.write(write, outlives_power=outlives_power)
             except RecordUnavailable:
                 return
+            except RecordRefused:
+                log.exception("outcome lost, the database refuses it")
             self.unwritten.popleft()
 
     def close(self) -> None:

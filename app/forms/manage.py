@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
 from app.emails.office import Office
-from app.errors import FormExists, FormNotFound, ProjectNotFound, RecordUnavailable
+from app.errors import FormExists, FormNotFound, ProjectNotFound, RecordConflict
 from app.forms.checks import unavailable_checks
 from app.forms.drafts import Choices, draft_of
 from app.forms.fields import GIVEN_BY_US, public_fields
@@ -57,11 +56,9 @@ def create_form(office: Office, owner: Owner, name: str, body: Mapping[str, Any]
     now_ms = to_ms(office.clock())
     try:
         return office.database.write(lambda connection: insert(connection, owner, draft, now_ms=now_ms))
-    except RecordUnavailable as error:
-        if isinstance(error.__cause__, IntegrityError):
-            # A taken name is told above, so here it is the project that is gone.
-            raise ProjectNotFound(owner.project) from error
-        raise
+    except RecordConflict as error:
+        # A taken name is told above, so here it is the project that is gone.
+        raise ProjectNotFound(owner.project) from error
 
 
 def update_form(office: Office, owner: Owner, name: str, body: Mapping[str, Any]) -> Form:
@@ -85,10 +82,8 @@ def update_form(office: Office, owner: Owner, name: str, body: Mapping[str, Any]
 
     try:
         return office.database.write(update)
-    except RecordUnavailable as error:
-        if isinstance(error.__cause__, IntegrityError):
-            raise FormExists(draft.name) from error
-        raise
+    except RecordConflict as error:
+        raise FormExists(draft.name) from error
 
 
 def delete_form(office: Office, owner: Owner, name: str) -> Form:

@@ -14,11 +14,11 @@ from time import monotonic
 from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
-from app.errors import DatabaseUnusable, RecordUnavailable
+from app.errors import DatabaseUnusable, LetterboxError, RecordConflict, RecordRefused, RecordUnavailable
 from app.storage import postgresql
 from app.storage.postgresql import BUSY_TIMEOUT_S
 from app.storage.prepared import run
@@ -63,7 +63,8 @@ class Database:
         SQLite waits for the disk then; PostgreSQL always does.
 
         `work` may run twice (a batch in which one job fails is run again job by job), so it must do nothing but talk
-        to the connection. Raises RecordUnavailable when the database does not take it, and what `work` raises.
+        to the connection. Raises RecordUnavailable when the database does not answer or takes no writes, RecordConflict
+        and RecordRefused when it does not take these values, and what `work` raises.
         """
         job = _Job(work, outlives_power)
         self._pending.append(job)
@@ -73,7 +74,7 @@ class Database:
                 self._commit_pending()
         if job.error is not None:
             if isinstance(job.error, SQLAlchemyError):
-                raise RecordUnavailable("The request could not be recorded, so nothing was sent.") from job.error
+                raise _translated(job.error, "The request could not be recorded, so nothing was sent.") from job.error
             raise job.error
         return cast(Result, job.result)
 
@@ -86,7 +87,7 @@ class Database:
                 return query(connection)
         except SQLAlchemyError as error:
             self._note(error, began)
-            raise RecordUnavailable("The record could not be read.") from error
+            raise _translated(error, "The record could not be read.") from error
 
     def glance(self, query: str, *parameters: object) -> Any:
         """The first value of a query with `?` for each parameter, or None; raises RecordUnavailable. SQLite only.
@@ -258,6 +259,15 @@ def _make_directory(directory: Path) -> None:
 
 def _sqlstate(error: BaseException | None) -> str | None:
     return getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
+
+
+def _translated(error: SQLAlchemyError, text: str) -> LetterboxError:
+    """Whether the values were refused, which is final, or the database cannot be used now."""
+    if isinstance(error, IntegrityError):
+        return RecordConflict("The change contradicts what is stored.")
+    if isinstance(error, DataError):
+        return RecordRefused("The database does not take these values.")
+    return RecordUnavailable(text)
 
 
 def _is_outage(error: BaseException) -> bool:

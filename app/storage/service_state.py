@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from app.storage.database import Database
@@ -24,13 +24,11 @@ def glance(database: Database, name: str) -> str | None:
 
 
 def replace_if(connection: Connection, name: str, *, old: str | None, new: str) -> bool:
-    """Write `new` if the value is still `old` (None: not there yet). Of many processes, one gets True.
-
-    Two that insert at once: the second one's transaction breaks on the primary key.
-    """
+    """Write `new` if the value is still `old` (None: not there yet). Of many processes, one gets True."""
     if old is None:
-        connection.execute(insert(service_state).values(name=name, value=new))
-        return True
+        insert = _DIALECTS[connection.dialect.name].insert(service_state).values(name=name, value=new)
+        inserted = insert.on_conflict_do_nothing(index_elements=["name"]).returning(service_state.c.name)
+        return connection.execute(inserted).first() is not None
     matches = (service_state.c.name == name) & (service_state.c.value == old)
     return connection.execute(update(service_state).where(matches).values(value=new)).rowcount == 1
 

@@ -68,6 +68,10 @@ def _record_unavailable(error: errors.RecordUnavailable) -> Response:
     return refusal(503, "temporarily_unavailable", description, headers={"Retry-After": str(RECORD_RETRY_AFTER_S)})
 
 
+def _record_conflict(_: errors.RecordConflict) -> Response:
+    return refusal(409, "conflict", "Somebody else has just changed or deleted what this belongs to.")
+
+
 def _unreadable(error: errors.ConnectionUnreadable) -> Response:
     log.error("a connection cannot be decrypted", connection=error.name)
     return refusal(503, "temporarily_unavailable", str(error), headers={"Retry-After": str(RECORD_RETRY_AFTER_S)})
@@ -110,6 +114,7 @@ HANDLERS: dict[type[Exception], Any] = {
     errors.ClientRejected: _client_rejected,
     errors.PermissionMissing: _permission_missing,
     errors.RecordUnavailable: _record_unavailable,
+    errors.RecordConflict: _record_conflict,
     errors.ConnectionUnreadable: _unreadable,
     errors.Overloaded: _overloaded,
     ClientBlocked: _blocked,

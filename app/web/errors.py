@@ -114,6 +114,10 @@ def _record_unavailable(error: errors.RecordUnavailable) -> Response:
     return response
 
 
+def _record_conflict(_: errors.RecordConflict) -> Response:
+    return problem(409, "Conflict", "Somebody else has just changed or deleted what this belongs to.")
+
+
 def _delivery_failed(error: errors.DeliveryFailed) -> Response:
     detail = "Failed to send email after trying all available SMTP configurations."
     return problem(502, "Email delivery failed", detail, emailId=error.email.id)
@@ -196,6 +200,7 @@ _HANDLERS: dict[type[Exception], Any] = {
     errors.TokenInvalid: _token_invalid,
     errors.PermissionMissing: _permission_missing,
     errors.RecordUnavailable: _record_unavailable,
+    errors.RecordConflict: _record_conflict,
     errors.DeliveryFailed: _delivery_failed,
     errors.DeliveryUncertain: _delivery_uncertain,
     ClientBlocked: _blocked,

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import Connection
 
 from app.emails import housekeeping, record
 from app.emails.housekeeping import Housekeeper
 from app.emails.monthly_test import send_monthly_test
 from app.emails.office import Office
-from app.errors import RecordUnavailable
+from app.errors import RecordRefused, RecordUnavailable
 from app.model.email import Email, Phase, Status
 from app.storage import emails, form_marks
 from app.storage.times import to_ms
@@ -157,6 +158,19 @@ def test_an_outcome_that_could_not_be_written_is_answered_and_written_later(
     record = service.client.get(answer.headers["Location"]).json
     assert record is not None
     assert record["status"] == "Sent"
+
+
+def test_an_outcome_that_the_database_refuses_for_good_holds_no_other_up(make_service: MakeService) -> None:
+    office = _office(make_service())
+
+    def refuse(_: Connection) -> None:
+        raise RecordRefused("a value is too long")
+
+    written: list[str] = []
+    office.write_outcome(refuse)
+    office.unwritten.extend([(refuse, False), (lambda _: written.append("another one"), False)])
+    office.write_kept_outcomes()
+    assert (written, list(office.unwritten)) == (["another one"], [])
 
 
 def test_pruning_forgets_the_marks_of_forms_that_have_expired(make_service: MakeService) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, inspect, text
 
-from app.errors import RecordUnavailable
+from app.errors import RecordConflict, RecordRefused, RecordUnavailable
 from app.storage import service_state
 from app.storage.database import Database
 from app.storage.schema import migrate
@@ -55,7 +55,7 @@ def test_one_job_that_breaks_takes_no_other_with_it(database: Database) -> None:
         barrier.wait()
         try:
             database.write(lambda connection: _put(connection, "taken" if number % 4 == 0 else f"name-{number}"))
-        except RecordUnavailable:
+        except RecordConflict:
             refused.append(str(number))
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(16)]
@@ -150,3 +150,29 @@ def test_the_error_of_a_statement_does_not_hold_its_parameters(database: Databas
         database.write(fail)
     assert "no_such_table" in str(raised.value.__cause__)
     assert "a-secret" not in repr(raised.value.__cause__) + str(raised.value.__cause__)
+
+
+def test_what_contradicts_the_stored_rows_is_no_outage(database: Database) -> None:
+    def add_twice(connection: Connection) -> None:
+        for _ in range(2):
+            connection.execute(text("INSERT INTO service_state (name, value) VALUES ('name', 'value')"))
+
+    with pytest.raises(RecordConflict) as raised:
+        database.write(add_twice)
+    assert not isinstance(raised.value, RecordUnavailable)
+    database.write(lambda connection: _put(connection, "name"))
+
+
+def test_a_value_that_no_column_takes_is_no_outage(database: Database) -> None:
+    if database.is_sqlite:
+        pytest.skip("SQLite takes a text of any length")
+    with pytest.raises(RecordRefused):
+        database.write(lambda connection: service_state.put(connection, "n" * 65, "value"))
+
+
+def test_of_two_processes_that_write_a_first_value_one_has_its_way(database: Database) -> None:
+    def write(value: str) -> bool:
+        return database.write(lambda connection: service_state.replace_if(connection, "name", old=None, new=value))
+
+    assert [write("first"), write("second")] == [True, False]
+    assert database.read(lambda connection: service_state.read(connection, "name")) == "first"

@@ -9,10 +9,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.exc import IntegrityError
 
 import app.storage
-from app.errors import RecordUnavailable
+from app.errors import RecordConflict
 from app.storage.database import Database
 from app.storage.schema import migrate
 from app.storage.tables import metadata
@@ -107,10 +106,9 @@ def test_the_database_itself_keeps_keys_and_names_of_forms_apart(database: Datab
         add(connection, "key", "name")
 
     database.write(first)
-    with pytest.raises(RecordUnavailable) as raised:
+    with pytest.raises(RecordConflict):
         database.write(
             lambda connection: add(
                 connection, "key" if twice == "key" else "other", "name" if twice == "name" else "other"
             )
         )
-    assert isinstance(raised.value.__cause__, IntegrityError)

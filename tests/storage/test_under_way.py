@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from app.errors import RecordUnavailable
+from app.errors import RecordConflict
 from app.storage import emails
 from app.storage.database import Database
 from app.storage.schema import migrate
@@ -55,7 +55,7 @@ def test_cooldowns_outlive_the_migration_and_the_way_back(database: Database) ->
     for is_back, revision in ((False, "0005"), (True, "0004"), (False, "head")):
         go_to(database, revision, is_back=is_back)
         assert database.read(rows) == [row]
-        with pytest.raises(RecordUnavailable):
+        with pytest.raises(RecordConflict):
             database.write(insert)
-        with pytest.raises(RecordUnavailable):
+        with pytest.raises(RecordConflict):
             database.write(lambda connection: connection.execute(text("UPDATE cooldowns SET usage = -1")) and None)
