@@ -70,7 +70,7 @@ def blueprint(office: Office) -> APIBlueprint:
         s400="A property is wrong, the sender has to wait, or the SMTP configuration is unknown.",
         s409="The first request with this Idempotency-Key is still under way; see Retry-After.",
         s413="The body is larger than allowed.",
-        s415="The body is not application/json.",
+        s415="The body is not application/json, or it is compressed.",
         s422="The Idempotency-Key was used for another request.",
         s502="No server took the message, or none confirmed it.",
         s503="Too much is waiting, or the message could not be recorded: nothing was sent; see Retry-After.",

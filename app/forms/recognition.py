@@ -85,7 +85,7 @@ class _Table:
         """An address in its normal form; where none is valid, the fault is noted at the likeliest field."""
         candidates = [(name, value) for name in self._called(plain_names) for value in _filled(self._fields[name])]
         for name, value in candidates:
-            if (address := mailbox(value.strip())) is not None:
+            if (address := mailbox(value)) is not None:
                 self._spend(name, value)
                 for other, same in candidates:
                     # Typed twice, as some forms ask for it.

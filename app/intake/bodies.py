@@ -1,5 +1,6 @@
 """What the three kinds of bodies hold: fields and files in the order of the form. Used by `reading`."""
 
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import isfinite
@@ -57,6 +58,7 @@ def contents_of(body: bytes, mimetype: str, parameters: dict[str, str]) -> Conte
 
 def _urlencoded(body: bytes) -> Contents:
     """As the URL standard has it: `&` between, `+` is a space, a name without `=` has no value."""
+    body = body.removeprefix(BOM_UTF8)
     # Counted first, so that a body of nothing but `&` is not taken apart.
     if body.count(b"&") > 10 * MOST_FIELDS:
         raise SubmissionInvalid({"": [Fault.TOO_MANY_FIELDS]})

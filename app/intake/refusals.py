@@ -11,6 +11,7 @@ from app import errors
 from app.intake.languages import Language
 from app.model.form import CheckFailure, Fault
 from app.web.door import ClientBlocked, ClientThrottled
+from app.web.media_types import ContentCodingUnsupported
 
 _RECORD_RETRY_AFTER_S = 5
 
@@ -118,6 +119,10 @@ def _unsupported(_: Exception, __: Language, ___: int) -> Refusal:
     return Refusal(status=415, text="unsupported", keeps_form=False)
 
 
+def _compressed(_: Exception, __: Language, ___: int) -> Refusal:
+    return Refusal(status=415, text="compressed", keeps_form=False)
+
+
 def _http(error: HTTPException, _: Language, __: int) -> Refusal:
     is_ours = error.code is None or error.code >= 500
     return Refusal(status=error.code or 500, text="broken" if is_ours else "unreadable", keeps_form=False)
@@ -141,6 +146,7 @@ _ANSWERS: dict[type[Exception], Callable[[Any, Language, int], Refusal]] = {
     ClientThrottled: _throttled,
     MethodNotAllowed: _not_allowed,
     RequestEntityTooLarge: _too_large,
+    ContentCodingUnsupported: _compressed,
     UnsupportedMediaType: _unsupported,
     HTTPException: _http,
     Exception: _unexpected,

@@ -13,6 +13,7 @@ from app.intake.languages import LANGUAGES, Language, language
 from app.intake.reading import Typed
 from app.model.form import Form
 from app.settings import GuardSettings
+from app.web.media_types import JSON, PROBLEM_JSON, media_ranges, quality
 
 
 @dataclass(slots=True)
@@ -80,13 +81,12 @@ def wants_json(request: Request, fields: Iterable[tuple[str, str]] = ()) -> bool
         return True
     if request.headers.get("X-Requested-With", "").lower() == "xmlhttprequest":
         return True
-    accepted = request.accept_mimetypes
-    html = max(accepted.quality("text/html"), accepted.quality("application/xhtml+xml"))
-    json = max(accepted.quality("application/json"), accepted.quality("application/problem+json"))
+    accepted = media_ranges(request.headers.get("Accept", ""))
+    html = max(quality(accepted, "text/html"), quality(accepted, "application/xhtml+xml"))
+    json = max(quality(accepted, JSON), quality(accepted, PROBLEM_JSON))
     if html != json:
         return json > html
-    named = {each.lower() for each in accepted.values()}
-    if "text/html" in named or "application/json" in named:
+    if "text/html" in accepted or JSON in accepted:
         # Browsers name HTML and scripts JSON, also where they would take anything else as well.
-        return "text/html" not in named
+        return "text/html" not in accepted
     return request.is_json or request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate"

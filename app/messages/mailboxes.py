@@ -14,7 +14,8 @@ _PLAIN_ADDRESS = re.compile(r"(?P<local>[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*)@(?P<dom
 
 
 def mailbox(text: str) -> str | None:
-    """The address in its normal form, or None where `text` is none."""
+    """The address in its normal form, without the white space around it; None where `text` is none."""
+    text = text.strip()
     if len(text) > _LONGEST_ADDRESS:
         # It is refused before it could fill the cache.
         return None

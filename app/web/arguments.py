@@ -13,6 +13,7 @@ from werkzeug.exceptions import RequestEntityTooLarge, UnsupportedMediaType
 
 from app.errors import RequestInvalid
 from app.web.current import current_globals, current_request
+from app.web.media_types import JSON, media_type
 from app.web.strict_json import JSONInvalid, parse_object
 
 _LARGE_BODY = 1024 * 1024
@@ -79,7 +80,8 @@ class ArgumentsParser(FlaskParser):
         return parsed
 
     def load_json(self, req: Request, schema: Schema) -> Any:
-        if req.environ.get("CONTENT_TYPE") != "application/json" and not _is_json(req):
+        content_type = req.environ.get("CONTENT_TYPE", "")
+        if content_type != JSON and media_type(content_type) != JSON:
             raise UnsupportedMediaType("The request body must be application/json in UTF-8.")
         try:
             # Not kept here, so that 33 MB are freed as soon as they are text.
@@ -117,10 +119,6 @@ def _without_a_query(schema: Schema) -> Mapping[str, Any]:
     """The defaults; every query schema has them for all its parameters."""
     defaults: Mapping[str, Any] = schema.load({})
     return defaults
-
-
-def _is_json(req: Request) -> bool:
-    return req.mimetype == "application/json" and req.mimetype_params.get("charset", "utf-8").lower() == "utf-8"
 
 
 def _body(req: Request) -> bytes:

@@ -15,6 +15,7 @@ from app.model.access import Caller
 from app.web.authentication import demand_access, identify
 from app.web.body_reads import TURN
 from app.web.current import current_globals, current_request
+from app.web.media_types import JSON, accepts_json, require_no_content_coding
 from app.web.preferences import wants_async
 from app.web.surfaces import Surface, surface
 from app.web.versions import APICall, api_call
@@ -62,6 +63,7 @@ def register(app: Flask, office: Office) -> None:
             return
         if where is Surface.FORMS:
             _count(office, None, request)
+            _check_content_coding(request)
             return
         who = identify(office.registry.live)
         _count(office, who, request)
@@ -69,6 +71,7 @@ def register(app: Flask, office: Office) -> None:
             _check_version(call)
         demand_access()
         _check_accept(request)
+        _check_content_coding(request)
         _take_a_turn(office, request)
 
     @app.teardown_request
@@ -129,9 +132,13 @@ def _check_version(call: APICall) -> None:
         raise VersionUnsupported(call)
 
 
+def _check_content_coding(request: Request) -> None:
+    coding = request.environ.get("HTTP_CONTENT_ENCODING")
+    if coding is not None:
+        require_no_content_coding(coding)
+
+
 def _check_accept(request: Request) -> None:
     accept = request.environ.get("HTTP_ACCEPT")
-    if accept in (None, "*/*", "application/json"):
-        return
-    if not request.accept_mimetypes.best_match(("application/json", "application/problem+json")):
+    if accept not in (None, "*/*", JSON) and not accepts_json(accept):
         raise NotAcceptable("This API answers with application/json.")

@@ -25,6 +25,9 @@ def parse_object(body: bytes) -> dict[str, Any]:
         del body
     except UnicodeDecodeError as error:
         raise JSONInvalid(f"The request body is not valid UTF-8 at byte {error.start}.") from error
+    if text.startswith("\ufeff"):
+        # A byte order mark, which is no part of the text (RFC 8259, section 8.1).
+        text = text[1:]
     if not text.strip():
         raise JSONInvalid("A non-empty request body is required.")
     try:

@@ -37,7 +37,8 @@ json_values = st.recursive(
         (b'{"\\udfff":1}', "lone surrogate"),
         (b'{"a":"\xff"}', "not valid UTF-8 at byte 6"),
         ('{"a":"ä"}'.encode("utf-16"), "not valid UTF-8"),
-        (b'\xef\xbb\xbf{"a":1}', "not valid JSON"),
+        (b"\xef\xbb\xbf", "A non-empty request body is required."),
+        (b'\xef\xbb\xbf\xef\xbb\xbf{"a":1}', "not valid JSON"),
         (b'{"a":' + b"9" * 5000 + b"}", "number that is too long"),
         (b"[" * 200_000, "nested deeper than 32 levels"),
         (b'{"a":' * 33 + b"1" + b"}" * 33, "nested deeper than 32 levels"),
@@ -47,6 +48,19 @@ json_values = st.recursive(
 def test_what_is_not_strict_json_is_refused_with_a_sentence(body: bytes, sentence: str) -> None:
     with pytest.raises(JSONInvalid, match=sentence.replace("(", r"\(")):
         parse_object(body)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text() -> None:
+    assert parse_object(b'\xef\xbb\xbf{"a":1}') == {"a": 1}
+
+
+def test_numbers_that_are_near_the_border_are_numbers() -> None:
+    assert parse_object(b'{"a":1.5,"b":1.7976931348623157e308,"c":-0.0,"d":1e-999999}') == {
+        "a": 1.5,
+        "b": 1.7976931348623157e308,
+        "c": -0.0,
+        "d": 0.0,
+    }
 
 
 def test_nesting_of_32_levels_is_allowed() -> None:
