@@ -41,7 +41,7 @@ class Moment(fields.DateTime):
     """A moment with its offset from UTC: without one it would be another moment on another machine."""
 
     _FORM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?(Z|[+-][0-9]{2}:[0-9]{2})")
-    _LOST_PLUS = re.compile(r" (?=[0-9]{2}:[0-9]{2}$)")
+    _LOST_PLUS = re.compile(r" (?=[0-9]{2}:[0-9]{2}\Z)")
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
         try:

@@ -3,7 +3,6 @@
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -120,15 +119,12 @@ def _flattened(name: str, value: Any) -> Iterator[tuple[str, str]]:
         for index, inner in enumerate(value):
             yield from _flattened(f"{name}[{index}]" if isinstance(inner, dict | list) else name, inner)
     elif value is not None:
-        yield name, _text(name, value)
+        yield name, _text(value)
 
 
-def _text(name: str, value: str | float | bool) -> str:
+def _text(value: str | float | bool) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, float) and not isfinite(value):
-        # More digits than the parser keeps; what was meant is not known any more.
-        raise SubmissionInvalid({name: [Fault.UNREADABLE]})
     return str(value)

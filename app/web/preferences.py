@@ -32,7 +32,8 @@ def idempotency_key(guards: GuardSettings) -> IdempotencyKey | None:
     given = current_request().environ.get("HTTP_IDEMPOTENCY_KEY")
     if given is None:
         return None
-    text = given.strip()
+    # White space around the value of a header field is no part of it (RFC 9110, section 5.5); anything else is.
+    text = given.strip(" \t")
     if len(text) > 1 and text[0] == text[-1] == '"':
         text = text[1:-1]
     if not _KEY.fullmatch(text):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from math import isfinite
 from typing import Any, Never
 
 _MAX_DEPTH = 32
@@ -17,7 +18,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """The JSON object in `body`.
 
     Raises JSONInvalid for anything but UTF-8, anything but an object at the top, nesting over 32 levels, NaN or
-    Infinity, a property given twice, and a lone surrogate.
+    Infinity, a number that only infinity could stand for, a property given twice, and a lone surrogate.
     """
     try:
         text = body.decode("utf-8")
@@ -31,7 +32,7 @@ def parse_object(body: bytes) -> dict[str, Any]:
     if not text.strip():
         raise JSONInvalid("A non-empty request body is required.")
     try:
-        document = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        document = json.loads(text, object_pairs_hook=_object, parse_float=_finite, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise JSONInvalid(f"The request body is not valid JSON ({error.msg} at {where}).") from error
@@ -57,6 +58,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise JSONInvalid(f"The property {_shown(twice)} is given more than once.")
     return properties
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not isfinite(number):
+        raise JSONInvalid("The request body has a number that is too large.")
+    return number
 
 
 def _refuse_constant(name: str) -> Never:

@@ -26,8 +26,10 @@ _MOST_PATHS_REMEMBERED = 1024
 _LONGEST_PATH_REMEMBERED = 200
 
 _ENVIRON_KEY = "letterbox.api_call"
-_VERSION = re.compile(r"(0|[1-9]\d{0,3})(?:\.(0|[1-9]\d{0,3}))?")
-_ROUTE = re.compile(r"/api/v(?P<version>[\d.]+)/(?P<resource>[^/]+)")
+_VERSION = re.compile(r"(0|[1-9][0-9]{0,3})(?:\.(0|[1-9][0-9]{0,3}))?")
+_OPTIONAL_WHITE_SPACE = " \t"
+"""Around the value of a header field (RFC 9110, section 5.6.3)."""
+_ROUTE = re.compile(r"/api/v(?P<version>[0-9.]+)/(?P<resource>[^/]+)")
 
 
 class VersionSource(StrEnum):
@@ -101,7 +103,9 @@ class VersionNegotiation:
         requested, source = "", None
         head = segments[0].lower() if segments else ""
         if head.startswith("v") and head not in self._supported:
-            requested, source = segments[0][1:], VersionSource.URL
+            # WSGI has the path's octets as characters; the client wrote UTF-8.
+            named = segments[0][1:].encode("latin-1", "replace").decode("utf-8", "replace")
+            requested, source = named, VersionSource.URL
             segments = segments[1:]
         if not requested:
             requested, source = _named_outside_the_path(environ)
@@ -153,12 +157,13 @@ def page_of(resource: str, **changes: str) -> str:
 
 
 def _named_outside_the_path(environ: "WSGIEnvironment") -> tuple[str, VersionSource | None]:
-    header = environ.get("HTTP_X_VERSION", "").strip()
+    header = environ.get("HTTP_X_VERSION", "").strip(_OPTIONAL_WHITE_SPACE)
     query = ""
     query_string = environ.get("QUERY_STRING", "")
     if "api-version" in query_string.lower():
         named = (value for name, value in parse_qsl(query_string) if name.lower() == "api-version")
-        query = next((value.strip() for value in named if value.strip()), "")
+        # As it was written: what is only like a version is none, and another program may read it as another one.
+        query = next((value for value in named if value), "")
     if query:
         if header and _normalise(header) != _normalise(query):
             log.warning("the query names another API version than the header; the query decides")

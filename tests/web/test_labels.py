@@ -148,3 +148,15 @@ def test_white_space_around_an_address_is_taken_away(service: Service, address: 
 @pytest.mark.parametrize("address", ["an na@example.com", "anna@example.com\r\nBcc: b@example.com", " ", "\ufeff"])
 def test_white_space_inside_of_an_address_is_not(service: Service, address: str) -> None:
     assert service.post(json=valid_request(Email=address)).status_code == 400
+
+
+@pytest.mark.parametrize("number", ["1e999999", "-1e400", "[[1e999999]]", '{"a":1E+999}'])
+def test_a_number_that_only_infinity_could_stand_for_is_refused_everywhere(service: Service, number: str) -> None:
+    body, headers = f'{{"message":{number}}}', {"Content-Type": "application/json"}
+    answer = service.post(data=body, headers=headers)
+    assert answer.status_code == 400
+    assert answer.json is not None
+    assert answer.json["errors"] == {"$": ["The request body has a number that is too large."]}
+    form = service.client.post("/forms/default", data=body, headers=headers | PAGE)
+    assert (form.status_code, form.mimetype) == (400, "application/problem+json")
+    assert service.inbox.list() == []
