@@ -23,9 +23,14 @@ EXPOSED_HEADERS = (
 )
 _PREFLIGHT_HEADERS = (
     ("Access-Control-Allow-Methods", "GET, POST, PUT, DELETE, OPTIONS"),
-    ("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, Prefer, X-Request-ID, X-Version"),
     ("Access-Control-Max-Age", "600"),
 )
+_REQUEST_HEADERS = ("Authorization", "Content-Type", "Idempotency-Key", "Prefer", "X-Request-ID", "X-Version")
+"""What the documentation names; a page may send more, because libraries add headers of their own."""
+_NOT_FOR_FORMS = frozenset({"authorization", "cookie"})
+"""There is nothing behind `/forms` that they would open."""
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
+_LONGEST_LIST = 2048
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ALWAYS = (
     ("X-Content-Type-Options", "nosniff"),
@@ -73,6 +78,7 @@ def register(app: Flask, settings: Settings) -> None:
             headers.append(("Access-Control-Expose-Headers", EXPOSED_HEADERS))
             if "is_preflight" in g:
                 headers.extend(_PREFLIGHT_HEADERS)
+                headers.append(("Access-Control-Allow-Headers", _allowed_headers(request)))
         if surface() in (Surface.PAGES, Surface.FORMS):
             response.headers.update((*headers, *_ALWAYS))
             for name, value in _UNLESS_THE_PAGE_SAYS:
@@ -81,8 +87,22 @@ def register(app: Flask, settings: Settings) -> None:
             # Adding them takes 5 us and setting them 50, because each is looked for among the others. No view of data
             # says any of these itself.
             response.headers.extend((*headers, *_OF_DATA))
-        response.headers.add("Vary", "Origin")
+        response.headers.add("Vary", "Origin, Access-Control-Request-Headers" if "is_preflight" in g else "Origin")
         return response
+
+
+def _allowed_headers(request: Request) -> str:
+    """What a preflight may hear: every name that is one (RFC 9110, section 5.1), besides those that are documented."""
+    where = surface()
+    names = {name.lower(): name for name in _REQUEST_HEADERS}
+    asked = request.environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "")
+    if where in (Surface.API, Surface.FORMS) and len(asked) <= _LONGEST_LIST:
+        for name in map(str.strip, asked.split(",")):
+            if _HEADER_NAME.fullmatch(name):
+                names.setdefault(name.lower(), name)
+    if where is Surface.FORMS:
+        names = {lower: name for lower, name in names.items() if lower not in _NOT_FOR_FORMS}
+    return ", ".join(names.values())
 
 
 def _is_encrypted(request: Request, trusted_proxies: Sequence[Network]) -> bool:

@@ -5,6 +5,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+from werkzeug.test import TestResponse
 
 from tests.conftest import MakeService, Service, valid_request
 
@@ -59,6 +60,55 @@ def test_a_preflight_is_answered_for_allowed_origins_and_counts_nowhere(make_ser
     assert "Access-Control-Allow-Origin" not in refused.headers
     assert "Access-Control-Allow-Methods" not in refused.headers
     assert service.client.get("/api/v1/versiontest").headers["RateLimit"] == '"default";r=9;t=60'
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "allowed"),
+    [
+        ("/api/v1/emails", "X-Requested-With,sentry-trace, baggage", {"x-requested-with", "sentry-trace", "baggage"}),
+        ("/api/v1/emails", "authorization", {"authorization"}),
+        ("/forms/default", "x-requested-with,traceparent", {"x-requested-with", "traceparent", "content-type"}),
+        ("/forms/default/token", "newrelic", {"newrelic"}),
+        ("/forms/default", "", {"content-type"}),
+    ],
+)
+def test_a_preflight_allows_the_headers_that_libraries_add(
+    service: Service, path: str, asked: str, allowed: set[str]
+) -> None:
+    answer = preflight(service, path, asked)
+    assert allowed <= allowed_headers(answer)
+    assert "Access-Control-Request-Headers" in ", ".join(answer.headers.getlist("Vary"))
+    assert allowed_headers(preflight(service, path, asked, origin="https://evil.example")) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/forms/default", "Authorization"),
+        ("/forms/default", "x-a,COOKIE"),
+        ("/api/v1/emails", "x y"),
+        ("/api/v1/emails", "x:y"),
+        ("/api/v1/emails", "(x)"),
+        ("/api/v1/emails", "x" * 2049),
+        ("/apiops/projects/p/connections", "x-requested-with"),
+    ],
+)
+def test_a_preflight_allows_no_name_that_is_none_and_no_credentials_for_forms(
+    service: Service, path: str, asked: str
+) -> None:
+    answer = preflight(service, path, asked)
+    assert answer.status_code == 204
+    assert asked.rpartition(",")[2].lower() not in allowed_headers(answer)
+    assert "Access-Control-Allow-Credentials" not in answer.headers
+
+
+def preflight(service: Service, path: str, asked: str, *, origin: str = "http://localhost:3000") -> TestResponse:
+    headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    return service.client.options(path, headers=headers | ({"Access-Control-Request-Headers": asked} if asked else {}))
+
+
+def allowed_headers(answer: TestResponse) -> set[str]:
+    return {name.strip().lower() for name in answer.headers.get("Access-Control-Allow-Headers", "").split(",") if name}
 
 
 def test_the_eleventh_request_in_a_minute_is_throttled_whatever_the_first_ten_were(make_service: MakeService) -> None:
