@@ -38,6 +38,9 @@ settings.register_profile("CI", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=30)
 settings.load_profile("CI" if "CI" in os.environ else "quick")
 
+# What a developer has configured is not what is tested, in this process or in those that tests start.
+os.environ["LETTERBOX_ENV_FILE"] = os.devnull
+
 POSTGRESQL = "postgresql://127.0.0.1:5432/postgres"
 
 

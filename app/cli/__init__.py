@@ -8,6 +8,7 @@ from app.cli.blocks import blocks
 from app.cli.check_smtp import check_smtp
 from app.cli.clients import clients
 from app.cli.forms import forms
+from app.cli.opening import verbose_option
 from app.cli.projects import projects
 from app.cli.prune import prune
 from app.cli.secrets import secrets
@@ -33,7 +34,7 @@ COMMANDS: tuple[click.Command, ...] = (
 )
 
 
-@click.group(commands=list(COMMANDS))
+@click.group(commands=list(COMMANDS), params=[verbose_option()])
 @click.version_option(package_name="letterbox")
 def main() -> None:
     """Letterbox: an email notification service."""

@@ -41,7 +41,7 @@ def _faults(fields: Fields, limits: Limits) -> Iterator[tuple[str, str]]:
         yield "port", f"The port field must be one of {', '.join(map(str, limits.ports))} on this service."
     if given.get("auth"):
         for name in ("username", "password"):
-            if name not in given:
+            if not str(given.get(name, "")).strip():
                 yield name, f"The {name} field is required when auth is true."
     for name in ("addressToTest", "from"):
         if name in given and not _is_address(given[name]):

@@ -6,9 +6,11 @@ Used by `email_type` and `smtp_configurations`.
 import re
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from app.connections.fields import CONTROL_CHARACTERS, Fields
+from app.settings.readers import file_path
 from app.settings.reading import Unusable
 from app.settings.smtp import certificate_file
 
@@ -65,13 +67,16 @@ def _ehlo_name(value: str) -> str | None:
 
 
 def _trust(value: str) -> str | None:
+    if value == TRUST_ALL:
+        return None
+    # The same words whatever it is that stands there: this is no way to find out about files.
+    expected = "* or the absolute path of a readable file with certificates in PEM on the machine of this service"
     try:
-        if value != TRUST_ALL:
-            certificate_file(value)
+        certificate_file(value, Path("/"))
     except (Unusable, OSError):
-        # The same words whatever it is that stands there: this is no way to find out about files.
-        return "* or a readable file with certificates in PEM on the machine of this service"
-    return None
+        return expected
+    # Its owner knows no directory of this machine from which a relative one could count.
+    return None if file_path(value).is_absolute() else expected
 
 
 def _mechanisms(value: str) -> str | None:

@@ -1,5 +1,7 @@
 """From an email connection to what the senders use. Used by `live`, through `registry`, and by `deployment`."""
 
+from pathlib import Path
+
 import structlog
 
 from app.connections.charsets import codec_name
@@ -18,7 +20,6 @@ from app.connections.types import public_fields
 from app.model.connection import Connection
 from app.model.smtp import Account, Reach, Security, SMTPConfiguration
 from app.settings.network import email_address
-from app.settings.readers import file_path
 from app.storage import connections
 from app.storage.database import Database
 
@@ -49,7 +50,7 @@ def smtp_configuration(connection: Connection, *, reach: Reach) -> SMTPConfigura
         timeout_s=seconds_in(properties.get("mail.smtp.timeout")) or _DEFAULT_TIMEOUT_S,
         connect_timeout_s=seconds_in(properties.get("mail.smtp.connectiontimeout")),
         local_hostname=properties.get("mail.smtp.localhost"),
-        ca_file=str(file_path(trust)) if trust and trust != TRUST_ALL else None,
+        ca_file=str(Path(trust).expanduser()) if trust and trust != TRUST_ALL else None,
         is_certificate_checked=trust != TRUST_ALL,
         mechanisms=mechanisms_in(properties.get("mail.smtp.auth.mechanisms", "")),
         charset=codec_name(fields["defaultEncoding"]),

@@ -15,20 +15,19 @@ from app.settings.reading import Reading
 from app.settings.secret_key import kept_secret_key
 from app.settings.smtp import EXAMPLE, read_smtp_configurations
 from app.settings.sources import read_sources
-from app.settings.values import PROJECT_ROOT, GuardSettings, MessageLimits, Settings
+from app.settings.values import GuardSettings, MessageLimits, Settings
 from app.settings.variables import VARIABLES
 
-DOTENV = Path(".env")
 EMBEDDED_INBOX_ADDRESS = "inbox@letterbox.localhost"
 
 
-def load_settings(environ: Mapping[str, str] | None = None, *, dotenv_path: Path | None = DOTENV) -> Settings:
-    """Read `.env` in the working directory, then the environment, which wins; a variable without text is not set.
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read `.env` (see `find_env_file`), then the environment, which wins; a variable without text is not set.
 
     Raises SettingsInvalid with every problem at once. In development it makes the secret key when there is none: its
     only write, made after everything else was found good.
     """
-    reading = read_sources(os.environ if environ is None else environ, dotenv_path)
+    reading = read_sources(os.environ if environ is None else environ)
     values = _read_table(reading)
     values["smtp_configurations"] = read_smtp_configurations(reading)
     values["cors_origins"] = _read_origins(reading)
@@ -36,7 +35,7 @@ def load_settings(environ: Mapping[str, str] | None = None, *, dotenv_path: Path
     _settle_production(reading, values)
     _settle_captchas(reading)
     values.setdefault("log_format", "console" if sys.stderr.isatty() else "json")
-    values.setdefault("database_url", f"sqlite:///{values.get('var_dir', PROJECT_ROOT / 'var') / 'letterbox.db'}")
+    _settle_paths(reading, values)
     if not reading.problems and "secret_keys" not in values:
         values["secret_keys"] = _keep_secret_key(reading, values["var_dir"] / "secret_key")
     if reading.problems:
@@ -94,6 +93,13 @@ def _settle_production(reading: Reading, values: dict[str, Any]) -> None:
     if not reading.text("SECRET_KEY"):
         expected = "a key of at least 32 characters, because ENVIRONMENT is production"
         reading.refuse("SECRET_KEY", found="nothing", expected=expected, remedy=MAKE_A_KEY)
+
+
+def _settle_paths(reading: Reading, values: dict[str, Any]) -> None:
+    """Every command finds the same files, wherever it is started."""
+    values["var_dir"] = reading.directory / values.get("var_dir", "var")
+    values.setdefault("database_url", f"sqlite:///{values['var_dir'] / 'letterbox.db'}")
+    values["database_url"] = network.database_url_from(reading.directory, values["database_url"])
 
 
 def _settle_captchas(reading: Reading) -> None:

@@ -6,6 +6,7 @@ URLs may hold a password, so their problems never show them.
 import re
 from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import idna
@@ -14,7 +15,6 @@ from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
 from app.settings.reading import Unusable
-from app.settings.values import PROJECT_ROOT
 
 _LABEL = r"(?!-)[\w-]{1,63}(?<!-)"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\.?")
@@ -118,7 +118,7 @@ def ports(text: str) -> tuple[int, ...]:
 
 
 def database_url(text: str) -> str:
-    """A SQLAlchemy URL; the file of SQLite counts from the project, so that every command finds the same one."""
+    """A SQLAlchemy URL. The file of SQLite stays as it was written: see `database_url_from`."""
     expected = "sqlite:///path/to/file.db or postgresql+psycopg://user:password@host/database"
     try:
         url = make_url(text)
@@ -140,7 +140,15 @@ def database_url(text: str) -> str:
         raise Unusable("sqlite:/// and the path of a file", found="an SQLite URL without a file")
     if url.database.startswith("file:"):
         raise Unusable("sqlite:/// and the path of a file", found="an SQLite URI")
-    return url.set(database=str(PROJECT_ROOT / url.database)).render_as_string(hide_password=False)
+    return text
+
+
+def database_url_from(directory: Path, text: str) -> str:
+    """The same URL, with the file of SQLite counted from the directory, so that every command finds the same one."""
+    url = make_url(text)
+    if not url.drivername.startswith("sqlite"):
+        return text
+    return url.set(database=str(directory / str(url.database))).render_as_string(hide_password=False)
 
 
 def storage_uri(text: str) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from limits import parse_many
 
 from app.settings.reading import Unusable
-from app.settings.values import PROJECT_ROOT
 
 _YES = {"true", "1", "yes", "on"}
 _NO = {"false", "0", "no", "off"}
@@ -99,11 +98,11 @@ def secret_text(text: str) -> str:
 
 
 def file_path(text: str) -> Path:
-    """A path; `~` is the home directory, and a relative path counts from the project, wherever a command is started."""
+    """A path; `~` is the home directory. What is relative stays so: see `EnvFile.directory`."""
     try:
         if not text.isprintable():
             raise Unusable("a path without control characters")
-        return PROJECT_ROOT / Path(text).expanduser()
+        return Path(text).expanduser()
     except RuntimeError as error:
         raise Unusable("a path; the home directory of that user is not known") from error
 

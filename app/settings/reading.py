@@ -3,7 +3,10 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
+
+from app.settings.values import PROJECT_ROOT
 
 Value = TypeVar("Value")
 
@@ -37,6 +40,8 @@ class Reading:
     """The texts that were given, by variable, with the problems and warnings that came up while reading them."""
 
     given: Mapping[str, str]
+    directory: Path = PROJECT_ROOT
+    """Where relative paths count from."""
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     asked_for: set[str] = field(default_factory=set)

@@ -6,6 +6,8 @@ import ssl
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from app.model.smtp import Account, Security, SMTPConfiguration
@@ -15,12 +17,13 @@ from app.settings.readers import choice, file_path, line, seconds, whole_number
 from app.settings.reading import Reading, Unusable
 
 NAME = "SMTP_CONFIGURATIONS"
+_CA_FILE = "CAFile"
 EXAMPLE = '[{"Index":1,"Host":"smtp.example.com","Port":465,"Email":"info@example.com"}]'
 
 
-def certificate_file(text: str) -> str:
-    """A file of certificates in PEM; tried here, because at the first mail it would be too late."""
-    path = file_path(text)
+def certificate_file(text: str, directory: Path) -> str:
+    """A file of certificates in PEM, relative to the directory; tried here, because the first mail is too late."""
+    path = directory / file_path(text)
     expected = "a readable file with certificates in PEM"
     if not path.is_file():
         raise Unusable(expected)
@@ -53,7 +56,7 @@ PROPERTIES = (
     Property("Auth", choice("password", "none"), '"password"'),
     Property("Timeout", seconds(0.1, 300), "10"),
     Property("MaxConnections", whole_number(1, 1000), "20"),
-    Property("CAFile", certificate_file, '"/etc/ssl/certs/company.pem"'),
+    Property(_CA_FILE, file_path, '"/etc/ssl/certs/company.pem"'),
 )
 _SWALLOWED = re.compile(r"""["']\s*[:,]\s*["']""")
 _BY_NAME = {known.name.lower(): known for known in PROPERTIES}
@@ -99,7 +102,9 @@ def _read_entry(reading: Reading, number: int, pairs: Pairs) -> dict[str, Any]:
         if known.name in seen:
             reading.refuse(label, found="it twice", expected="each property once", remedy="Remove one of them.")
         seen.add(known.name)
-        read = _refuse_swallowed if _SWALLOWED.search(text) else known.read
+        read = partial(certificate_file, directory=reading.directory) if known.name == _CA_FILE else known.read
+        if _SWALLOWED.search(text):
+            read = _refuse_swallowed
         value = reading.value(label, text.strip(), read, example=f'"{known.name}":{known.example}')
         if value is not None:
             values[known.name] = value
@@ -160,7 +165,7 @@ def _configuration(values: dict[str, Any], passwords: tuple[str, str]) -> SMTPCo
     username = values.get("Username") if values.get("Username") != values["Email"] else None
     test_email = values.get("TestEmail", "")
     has_test_account = test_email and (test_password or not signs_in)
-    optional = {"timeout_s": "Timeout", "max_connections": "MaxConnections", "ca_file": "CAFile"}
+    optional = {"timeout_s": "Timeout", "max_connections": "MaxConnections", "ca_file": _CA_FILE}
     return SMTPConfiguration(
         index=values["Index"],
         host=values["Host"],

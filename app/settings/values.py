@@ -6,7 +6,12 @@ from pathlib import Path
 
 from app.model.smtp import Reach, SMTPConfiguration
 
-PROJECT_ROOT = Path(__file__).resolve().parents[2]
+_PACKAGE = Path(__file__).resolve().parents[1]
+PROJECT_ROOT = _PACKAGE.parent
+"""The directory of a checkout; where the package was installed from a wheel, that of all packages."""
+IS_INSTALLED = (_PACKAGE / "templates").is_dir()
+"""Whether this was installed from a wheel, which carries the templates inside the package."""
+TEMPLATES_DIR = (_PACKAGE if IS_INSTALLED else PROJECT_ROOT) / "templates"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +73,7 @@ class Settings:
     database_url: str = field(default=f"sqlite:///{PROJECT_ROOT / 'var' / 'letterbox.db'}", repr=False)
     """May hold a password."""
     var_dir: Path = PROJECT_ROOT / "var"
-    templates_dir: Path = PROJECT_ROOT / "templates"
+    templates_dir: Path = TEMPLATES_DIR
     request_deadline_s: float = 60.0
     smtp_warm_sessions: bool = True
     monthly_test_email: bool = False

@@ -1,15 +1,21 @@
 """The command line as an operator uses it: results on standard output, everything else on standard error."""
 
 import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from app.cli import main
 from app.emails.office import Office
 from app.inbox import InboxStore
-from app.settings import load_settings
+from app.settings import PROJECT_ROOT, load_settings
 from app.storage import blocks
 from app.storage.blocks import BlockRow
 from app.storage.schema import migrate
@@ -111,6 +117,36 @@ def test_a_bad_setting_is_named_and_exits_with_78(monkeypatch: pytest.MonkeyPatc
         assert "PORT" in result.stderr
         assert "SECRET_KEY" in result.stderr
         assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--verbose", "blocks", "list"], ["blocks", "list", "--verbose"]])
+def test_a_command_says_which_file_it_reads_when_it_is_asked(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=http")
+    result = CliRunner(env={"LETTERBOX_ENV_FILE": ""}).invoke(main, arguments)
+    told, *problems = result.stderr.splitlines()
+    assert told == f"letterbox: settings from {tmp_path}/.env"
+    assert "PORT" in problems[-1]
+    assert result.stdout == ""
+
+
+def test_it_says_so_on_a_terminal_and_is_quiet_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _run("blocks", "list").stderr == ""
+    output, terminal = pty.openpty()
+    arguments = [sys.executable, "-m", "app", "blocks", "list"]
+    assert subprocess.run(arguments, stderr=terminal, cwd=PROJECT_ROOT, check=True).returncode == 0
+    os.close(terminal)
+    told = os.read(output, 1000).decode()
+    os.close(output)
+    assert told.strip() == f"letterbox: settings from the environment alone; paths count from {PROJECT_ROOT}"
+
+
+def test_every_command_knows_verbose() -> None:
+    def commands(group: click.Group) -> Iterator[click.Command]:
+        for command in group.commands.values():
+            yield from commands(command) if isinstance(command, click.Group) else [command]
+
+    for command in commands(main):
+        assert "--verbose" in [name for option in command.params for name in option.opts], command.name
 
 
 def test_check_smtp_without_a_server_fails() -> None:

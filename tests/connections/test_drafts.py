@@ -57,6 +57,7 @@ def test_an_empty_text_counts_as_none_where_a_field_is_optional() -> None:
         ("username", "", "The username field is required when auth is true."),
         ("username", "me\r\nMAIL FROM:<a@b>", "The username field must not have control characters."),
         ("password", None, "The password field is required when auth is true."),
+        ("password", "  ", "The password field is required when auth is true."),
         ("password", 12345, "The password field must be a string."),
         ("password", "a\x00b", "The password field must not have control characters."),
         ("defaultEncoding", "utf-16", "The defaultEncoding field must be a charset"),

@@ -1,5 +1,6 @@
 """The rules among the fields of an email connection: sender, encryption, host, JavaMail properties, charset."""
 
+import os
 from ipaddress import ip_network
 from typing import Any
 
@@ -83,9 +84,13 @@ def test_values_of_additional_properties_become_texts() -> None:
         (properties(mail__smtp__localhost="mail example"), "must have a host name or an address literal"),
         (properties(mail__smtp__localhost="[300.1.1.1]"), "must have a host name or an address literal"),
         (properties(mail__smtp__localhost="[IPv6:1.2.3.4]"), "must have a host name or an address literal"),
-        (properties(mail__smtp__ssl__trust="/etc/passwd"), "must have * or a readable file with certificates"),
-        (properties(mail__smtp__ssl__trust="/no/such/file"), "must have * or a readable file with certificates"),
-        (properties(mail__smtp__ssl__trust="/" + "x" * 5000), "must have * or a readable file with certificates"),
+        (properties(mail__smtp__ssl__trust="/etc/passwd"), "must have * or the absolute path of a readable file"),
+        (properties(mail__smtp__ssl__trust="/no/such/file"), "must have * or the absolute path of a readable file"),
+        (
+            properties(mail__smtp__ssl__trust=os.path.relpath(authority().ca_file)),
+            "must have * or the absolute path of a readable file",
+        ),
+        (properties(mail__smtp__ssl__trust="/" + "x" * 5000), "must have * or the absolute path of a readable file"),
         (
             properties(mail__smtp__auth__mechanisms="XOAUTH2 NTLM"),
             "must have a list with one of PLAIN, LOGIN, CRAM-MD5",

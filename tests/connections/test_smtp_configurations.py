@@ -1,6 +1,5 @@
 """What the senders make of an email connection, field by field and property by property."""
 
-import os
 from ipaddress import ip_network
 from typing import Any
 
@@ -16,7 +15,6 @@ from app.model.access import Caller
 from app.model.connection import Connection
 from app.model.smtp import Account, Reach, Security, SMTPConfiguration
 from app.settings import Settings
-from app.settings.values import PROJECT_ROOT
 from app.storage import connections
 from tests.connections.conftest import OpenRegistry, email_body, make_caller, properties
 from tests.smtp_server import authority
@@ -115,12 +113,6 @@ def test_the_other_properties_act() -> None:
 def test_a_star_means_that_no_certificate_is_checked() -> None:
     found = configuration(additionalProperties=properties(mail__smtp__ssl__trust="*"))
     assert (found.ca_file, found.is_certificate_checked) == (None, False)
-
-
-def test_a_relative_ca_file_counts_from_the_project() -> None:
-    relative = os.path.relpath(authority().ca_file, PROJECT_ROOT)
-    found = configuration(additionalProperties=properties(mail__smtp__ssl__trust=relative))
-    assert found.ca_file == str(PROJECT_ROOT / relative)
 
 
 def test_properties_that_do_not_act_are_named_as_they_were_given() -> None:

@@ -1,12 +1,14 @@
 """What the tests of the settings share: an environment without a `.env`, and configurations to put into it."""
 
 import json
+import os
 
 import pytest
 
 from app.errors import SettingsInvalid
 from app.settings import Settings, load_settings
 
+NO_FILE = {"LETTERBOX_ENV_FILE": os.devnull}
 SECRET = "canary-3f9a1c-canary"
 KEY = "k" * 32
 ENTRY: dict[str, object] = {"Index": 1, "Host": "smtp.example.com", "Port": 465, "Email": "info@example.com"}
@@ -14,7 +16,7 @@ ENTRY: dict[str, object] = {"Index": 1, "Host": "smtp.example.com", "Port": 465,
 
 def load(**variables: str) -> Settings:
     """Settings from these variables alone."""
-    return load_settings({"SECRET_KEY": KEY, **variables}, dotenv_path=None)
+    return load_settings(NO_FILE | {"SECRET_KEY": KEY, **variables})
 
 
 def problems(**variables: str) -> list[str]:

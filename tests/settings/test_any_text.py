@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from app.errors import SettingsInvalid
 from app.settings import VARIABLES, load_settings
-from tests.settings.environment import ENTRY, KEY, SECRET, load, smtp
+from tests.settings.environment import ENTRY, KEY, NO_FILE, SECRET, load, smtp
 
 NAMES = [variable.name.replace("{INDEX}", "1") for variable in VARIABLES]
 JSON_PIECES = st.sampled_from(
@@ -46,14 +46,14 @@ def test_loading_ends_in_settings_or_in_problems(variables: dict[str, str]) -> N
     environ = {**variables, "SECRET_KEY": KEY}
 
     with contextlib.suppress(SettingsInvalid):
-        load_settings(environ, dotenv_path=None)
+        load_settings(NO_FILE | environ)
 
 
 @settings(deadline=None)
 @given(secret_key=ANY_TEXT)
 def test_any_secret_key_is_settings_or_problems(secret_key: str) -> None:
     with contextlib.suppress(SettingsInvalid):
-        load_settings({"SECRET_KEY": secret_key, "VAR_DIR": "/dev/null"}, dotenv_path=None)
+        load_settings(NO_FILE | {"SECRET_KEY": secret_key, "VAR_DIR": "/dev/null"})
 
 
 @settings(deadline=None)
@@ -81,7 +81,7 @@ def test_a_secret_shows_nowhere(variables: dict[str, str], around: tuple[str, st
     environ = {**smtp(ENTRY), "SECRET_KEY": KEY, **others, name: secret}
 
     try:
-        told = repr(load_settings(environ, dotenv_path=None))
+        told = repr(load_settings(NO_FILE | environ))
     except SettingsInvalid as error:
         told = str(error)
     assert SECRET not in told

@@ -15,7 +15,7 @@ EXAMPLE = (PROJECT_ROOT / ".env.example").read_text(encoding="utf-8")
 def load_file(path: Path, text: str, **environ: str) -> Settings:
     file = path / ".env"
     file.write_text(text, encoding="utf-8")
-    return load_settings({"SECRET_KEY": KEY, **environ}, dotenv_path=file)
+    return load_settings({"SECRET_KEY": KEY, "LETTERBOX_ENV_FILE": str(file), **environ})
 
 
 def problems_of(path: Path, text: str) -> str:
@@ -34,15 +34,6 @@ def test_a_real_variable_without_text_does_not_hide_the_file(tmp_path: Path) -> 
     assert load_file(tmp_path, "PORT=8001", PORT="").port == 8001
 
 
-def test_the_working_directory_has_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / ".env").write_text("PORT=8001")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SECRET_KEY", KEY)
-    monkeypatch.delenv("PORT", raising=False)
-
-    assert load_settings().port == 8001
-
-
 def test_nothing_in_a_password_is_interpolated(tmp_path: Path) -> None:
     smtp = '[{"Index":1,"Host":"h","Port":25,"Email":"a@example.com"}]'
     text = f"SMTP_CONFIGURATIONS='{smtp}'\nSMTP_RECEPTION_EMAIL=b@example.com\nSMTP_1_PASSWORD='${{HOME}}$x #y'\n"
@@ -50,18 +41,9 @@ def test_nothing_in_a_password_is_interpolated(tmp_path: Path) -> None:
     assert load_file(tmp_path, text).smtp_configurations[0].account.password == "${HOME}$x #y"
 
 
-@pytest.mark.parametrize("content", [None, "", "\ufeffPORT=8000\r\n", "export PORT=8000", "PORT"])
-def test_a_missing_or_sparse_file_is_fine(tmp_path: Path, content: str | None) -> None:
-    if content is not None:
-        (tmp_path / ".env").write_text(content, encoding="utf-8")
-
-    assert load_settings({"SECRET_KEY": KEY}, dotenv_path=tmp_path / ".env").port == 8000
-
-
-def test_a_directory_of_that_name_is_not_the_file(tmp_path: Path) -> None:
-    (tmp_path / ".env").mkdir()
-
-    assert load_settings({"SECRET_KEY": KEY}, dotenv_path=tmp_path / ".env").port == 8000
+@pytest.mark.parametrize("content", ["", "\ufeffPORT=8000\r\n", "export PORT=8000", "PORT"])
+def test_a_sparse_file_is_fine(tmp_path: Path, content: str) -> None:
+    assert load_file(tmp_path, content).port == 8000
 
 
 @pytest.mark.parametrize(
@@ -76,7 +58,7 @@ def test_a_directory_of_that_name_is_not_the_file(tmp_path: Path) -> None:
 def test_a_line_that_cannot_be_read_is_named_without_its_text(tmp_path: Path, text: str, line: str) -> None:
     problems = problems_of(tmp_path, text)
 
-    assert problems.startswith(f".env, {line}: ")
+    assert problems.startswith(f"{tmp_path}/.env, {line}: ")
     assert SECRET not in problems
 
 
@@ -84,7 +66,7 @@ def test_a_file_that_is_not_utf_8_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes("HOST=München".encode("latin-1"))
 
     with pytest.raises(SettingsInvalid, match=r"\.env: cannot be read: it is not UTF-8"):
-        load_settings({"SECRET_KEY": KEY}, dotenv_path=tmp_path / ".env")
+        load_settings({"SECRET_KEY": KEY, "LETTERBOX_ENV_FILE": str(tmp_path / ".env")})
 
 
 def test_the_example_copied_unchanged_is_a_development_start(tmp_path: Path) -> None:

@@ -9,10 +9,11 @@ import pytest
 from app.errors import SettingsInvalid
 from app.settings import load_settings
 from app.settings.secret_key import kept_secret_key
+from tests.settings.environment import NO_FILE
 
 
 def keys(var_dir: Path) -> tuple[str, ...]:
-    return load_settings({"VAR_DIR": str(var_dir)}, dotenv_path=None).secret_keys
+    return load_settings(NO_FILE | {"VAR_DIR": str(var_dir)}).secret_keys
 
 
 def test_the_key_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
@@ -55,6 +56,6 @@ def test_a_place_that_cannot_be_written_is_a_problem(tmp_path: Path) -> None:
 
 def test_nothing_is_written_while_there_are_other_problems(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid):
-        load_settings({"VAR_DIR": str(tmp_path / "var"), "PORT": "x"}, dotenv_path=None)
+        load_settings(NO_FILE | {"VAR_DIR": str(tmp_path / "var"), "PORT": "x"})
 
     assert not (tmp_path / "var").exists()

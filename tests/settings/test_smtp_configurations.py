@@ -51,7 +51,9 @@ def test_it_is_read_however_it_is_written_in_a_file(tmp_path: Path, written: str
     text = f"SMTP_CONFIGURATIONS={written}\nSMTP_1_PASSWORD={SECRET}\nSMTP_RECEPTION_EMAIL=inbox@example.com\n"
     (tmp_path / ".env").write_text(text)
 
-    assert load_settings({"SECRET_KEY": KEY}, dotenv_path=tmp_path / ".env").smtp_configurations == (EXPECTED,)
+    assert load_settings({"SECRET_KEY": KEY, "LETTERBOX_ENV_FILE": str(tmp_path / ".env")}).smtp_configurations == (
+        EXPECTED,
+    )
 
 
 @pytest.mark.parametrize(
@@ -227,6 +229,14 @@ def test_an_index_given_twice_is_a_problem() -> None:
     (problem,) = problems(**smtp(ENTRY, {**ENTRY, "Host": "other.example.com"}))
 
     assert problem.startswith("SMTP_CONFIGURATIONS: found Index 1 2 times")
+
+
+@pytest.mark.parametrize("password", ["", " ", "\t  \n"])
+def test_a_password_of_spaces_is_none(password: str) -> None:
+    (problem,) = problems(**smtp(SMTP_1_PASSWORD=password))
+    assert problem.startswith("SMTP_1_PASSWORD: found nothing")
+    entry = ENTRY | {"TestEmail": "test@example.com"}
+    assert load(**smtp(entry, SMTP_1_PASSWORD_TEST=password)).smtp_configurations[0].test_account is None
 
 
 def test_a_missing_password_and_a_missing_recipient_are_problems() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.settings import PROJECT_ROOT, VARIABLES, Settings, load_settings
-from tests.settings.environment import KEY, load, problems
+from tests.settings.environment import KEY, NO_FILE, load, problems
 
 
 def test_nothing_set_gives_the_documented_defaults() -> None:
@@ -143,7 +143,7 @@ def test_every_field_of_the_table_is_a_setting_and_every_default_is_its_default(
 
 def test_production_demands_servers_and_a_key() -> None:
     with pytest.raises(Exception, match="ENVIRONMENT is production") as caught:
-        load_settings({"ENVIRONMENT": "Production"}, dotenv_path=None)
+        load_settings(NO_FILE | {"ENVIRONMENT": "Production"})
 
     assert [problem.split(":")[0] for problem in str(caught.value).splitlines()] == [
         "SMTP_CONFIGURATIONS",
