@@ -10,12 +10,14 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from app.cli.serve import _server
+from app.settings import Settings
 from tests.conftest import valid_request
 from tests.smtp_server import SMTPServer
 
@@ -147,6 +149,31 @@ def test_a_process_that_is_killed_is_replaced(tmp_path: Path) -> None:
             except OSError:
                 time.sleep(0.1)
         assert status == 201
+
+
+def test_a_connection_is_kept_for_as_long_as_the_setting_says(tmp_path: Path) -> None:
+    # The server measures it with a clock of its own.
+    with (
+        running(tmp_path, KEEP_ALIVE_SECONDS="2") as service,
+        closing(http.client.HTTPConnection("127.0.0.1", service.port, timeout=10)) as kept,
+    ):
+        kept.connect()
+        used = kept.sock
+        for pause_s in (0, 1.5):
+            time.sleep(pause_s)
+            kept.request("GET", "/test")
+            assert kept.getresponse().read()
+            assert kept.sock is used
+        began = time.monotonic()
+        assert used.recv(1) == b""
+        assert 1.5 < time.monotonic() - began < 4
+
+
+def test_it_is_kept_for_longer_than_load_balancers_keep_theirs() -> None:
+    for settings, milliseconds in ((Settings(), 75_000), (Settings(keep_alive_s=600), 600_000)):
+        given = _server(settings).http1_settings
+        assert given is not None
+        assert given.header_read_timeout == milliseconds
 
 
 def test_a_port_that_is_taken_is_said_in_a_line(tmp_path: Path) -> None:

@@ -7,14 +7,16 @@ import threading
 from functools import partial
 from multiprocessing.synchronize import Lock as SharedLock
 from multiprocessing.util import Finalize
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
 from flask import Flask
 from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
+from granian.server.common import AbstractServer
 
 from app import create_app
 from app.cli.check_smtp import log_checks
@@ -57,7 +59,15 @@ def serve() -> None:
     migrate(database)
     demand_readable_connections(settings, database)
     database.close()
-    server = Server(
+    _check_port(settings)
+    server = _server(settings)
+    server.on_startup(lambda: _announce(settings))
+    loader = partial(load_application, is_check_taken=multiprocessing.Lock())
+    server.serve(target_loader=loader, wrap_loader=False)
+
+
+def _server(settings: Settings) -> AbstractServer[Any]:
+    return Server(
         "app:create_app",
         address=settings.host,
         port=settings.port,
@@ -71,6 +81,8 @@ def serve() -> None:
         backpressure=_most_connections(),
         # Decided beforehand, because while the server waits to see which it is, it waits without an end.
         http=HTTPModes.http1,
+        # Also how long the header of the next request may take: the server has one timer for both.
+        http1_settings=HTTP1Settings(header_read_timeout=settings.keep_alive_s * 1000),
         websockets=False,
         workers_kill_timeout=30,
         # A process that dies takes its own requests with it, not the service.
@@ -79,10 +91,6 @@ def serve() -> None:
         log_level=LogLevels.error,
         log_dictconfig=_SERVER_LOGGING,
     )
-    _check_port(settings)
-    server.on_startup(lambda: _announce(settings))
-    loader = partial(load_application, is_check_taken=multiprocessing.Lock())
-    server.serve(target_loader=loader, wrap_loader=False)
 
 
 def _most_connections() -> int:

@@ -63,6 +63,7 @@ class Settings:
     port: int = 8000
     web_processes: int = 1
     web_threads: int = 64
+    keep_alive_s: int = 75
     secret_keys: tuple[str, ...] = field(default=(), repr=False)
     smtp_configurations: tuple[SMTPConfiguration, ...] = ()
     reception_email: str = ""

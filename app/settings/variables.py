@@ -92,6 +92,13 @@ VARIABLES = (
     Variable("WEB_PROCESSES", "web_processes", whole_number(1, 256), "1", "processes that serve"),
     Variable("WEB_THREADS", "web_threads", whole_number(1, 4096), "64", "threads in each process"),
     Variable(
+        "KEEP_ALIVE_SECONDS",
+        "keep_alive_s",
+        whole_number(1, 3600),
+        "75",
+        "how long a connection without a request is kept; longer than the load balancer in front keeps it",
+    ),
+    Variable(
         "SECRET_KEY",
         "secret_keys",
         readers.secret_keys,
