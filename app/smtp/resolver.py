@@ -34,7 +34,7 @@ class Resolver:
 
     def resolve(self, host: str, port: int, deadline: float) -> tuple[Address, ...]:
         """All addresses of a host, in the system's order. Raises OSError, of which TimeoutError is one."""
-        with contextlib.suppress(socket.gaierror, UnicodeError):
+        with contextlib.suppress(socket.gaierror):
             return _look_up(host, port, socket.AI_NUMERICHOST)
         key = (host, port)
         with self._lock:
@@ -51,12 +51,11 @@ class Resolver:
     def _run(self, key: tuple[str, int], future: Future[tuple[Address, ...]]) -> None:
         try:
             addresses = _look_up(*key)
-        except (OSError, UnicodeError) as error:
+        except BaseException as error:  # noqa: BLE001 - it is raised in the threads that wait for it
             with self._lock:
                 del self._under_way[key]
-            future.set_exception(
-                error if isinstance(error, OSError) else socket.gaierror(socket.EAI_NONAME, str(error))
-            )
+            is_expected = isinstance(error, OSError)
+            future.set_exception(error if is_expected else socket.gaierror(socket.EAI_FAIL, f"look-up broke: {error}"))
         else:
             with self._lock:
                 del self._under_way[key]
@@ -68,5 +67,9 @@ class Resolver:
 
 
 def _look_up(host: str, port: int, flags: int = 0) -> tuple[Address, ...]:
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    except (ValueError, OverflowError) as error:
+        # A label that is empty or too long for IDNA, or a port that is none.
+        raise socket.gaierror(socket.EAI_NONAME, str(error)) from error
     return tuple(Address(family, sockaddr) for family, _, _, _, sockaddr in found)
