@@ -1,8 +1,10 @@
 """How many emails may wait for workers (spec: delivery, "A backlog limit")."""
 
+import threading
 import time
 from collections.abc import Callable
 
+from app.errors import Overloaded
 from app.storage import queue
 from app.storage.database import Database
 
@@ -17,15 +19,26 @@ class Backlog:
         self._database = database
         self._limit = limit
         self._now = now
+        self._lock = threading.Lock()
         self._waiting = 0
+        """Emails: those that were counted, and those that this process has added since."""
+        self._reserved = 0
+        """Places of requests that are not decided yet."""
         self._counted_at = float("-inf")
 
-    def is_full(self) -> bool:
-        """Whether no more can be accepted just now; the asker is about to add one. Raises RecordUnavailable."""
+    def reserve(self) -> None:
+        """Take a place for one more email, until `release`. Raises Overloaded and RecordUnavailable without one."""
         if self._now() - self._counted_at > _KNOWN_FOR_S:
-            self._waiting = self._database.read(queue.waiting)
-            self._counted_at = self._now()
-        if self._waiting >= self._limit:
-            return True
-        self._waiting += 1
-        return False
+            waiting, counted_at = self._database.read(queue.waiting), self._now()
+            with self._lock:
+                self._waiting, self._counted_at = waiting, counted_at
+        with self._lock:
+            if self._waiting + self._reserved >= self._limit:
+                raise Overloaded("Too many messages are waiting to be delivered.")
+            self._reserved += 1
+
+    def release(self, *, is_queued: bool) -> None:
+        """Give a place back; the email that it was for is waiting now, or was not accepted."""
+        with self._lock:
+            self._reserved -= 1
+            self._waiting += is_queued

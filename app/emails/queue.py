@@ -16,7 +16,7 @@ from app.emails.errand import Errand, compose, plan
 from app.emails.handing_over import HandingOver
 from app.emails.office import Office
 from app.emails.record import Also
-from app.errors import HandOverUnrecorded, LetterboxError, Overloaded
+from app.errors import HandOverUnrecorded, LetterboxError
 from app.model.access import Caller
 from app.model.email import Email, EmailRequest, Status
 from app.model.form import Form
@@ -47,7 +47,6 @@ def enqueue(
     it raises is raised here, with nothing accepted. So are RequestInvalid, SMTPConfigurationNotFound,
     TestAccountMissing, Overloaded (the backlog is full), KeyTaken, CooldownActive and RecordUnavailable.
     """
-    errand = _planned(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test, form=form)
 
     def pack(email: Email) -> QueuedMessage:
         return QueuedMessage(
@@ -56,7 +55,14 @@ def enqueue(
             catch_all=errand.catch_all,
         )
 
-    email = record.open_queued_record(office, errand.draft, pack=pack, key=key, also=also)
+    is_queued = False
+    office.backlog.reserve()
+    try:
+        errand = _planned(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test, form=form)
+        email = record.open_queued_record(office, errand.draft, pack=pack, key=key, also=also)
+        is_queued = True
+    finally:
+        office.backlog.release(is_queued=is_queued)
     office.bell.ring(email.id)
     return email
 
@@ -68,10 +74,14 @@ def pretend(
 
     The cooldown and what `also` writes are committed.
     """
-    errand = _planned(office, request, caller=None, smtp_id=smtp_id, is_test=False, form=form)
-    # For the time that it takes.
-    compose(office, errand, errand.draft)
-    record.count_without_record(office, errand.draft, also=also)
+    office.backlog.reserve()
+    try:
+        errand = _planned(office, request, caller=None, smtp_id=smtp_id, is_test=False, form=form)
+        # For the time that it takes.
+        compose(office, errand, errand.draft)
+        record.count_without_record(office, errand.draft, also=also)
+    finally:
+        office.backlog.release(is_queued=False)
     return errand.draft
 
 
@@ -84,9 +94,7 @@ def _planned(
     is_test: bool,
     form: Form | None,
 ) -> Errand:
-    """The errand, its draft as a queue takes it. Raises Overloaded, and what `plan` raises."""
-    if office.backlog.is_full():
-        raise Overloaded("Too many messages are waiting to be delivered.")
+    """The errand, its draft as a queue takes it. Raises what `plan` raises."""
     errand = plan(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test, form=form)
     now = office.clock()
     # Nobody tells a visitor later that the message did not arrive, so it is tried for as long as mail servers do.

@@ -181,6 +181,20 @@ def test_a_full_backlog_refuses_and_says_when_to_come_again(make_service: MakeSe
     assert len(work_off(service)) == 3
 
 
+def test_requests_that_fail_take_no_place_in_the_backlog(make_service: MakeService) -> None:
+    service = make_service(queue_limit=1)
+    accepted = valid_request()
+    for _ in range(2):
+        assert service.post("/api/v1/emails?smtpId=7", headers=ASYNC).status_code == 400, "there is no such server"
+    assert service.post(json=accepted, headers=ASYNC).status_code == 202
+    assert service.post(headers=ASYNC).status_code == 503, "the one place is taken"
+    work_off(service)
+    office_of(service).backlog._counted_at = float("-inf")
+    for _ in range(3):
+        assert service.post(json=accepted, headers=ASYNC).status_code == 400, "its sender has to wait"
+    assert service.post(headers=ASYNC).status_code == 202
+
+
 @pytest.mark.parametrize("header", ["respond-async", "Respond-Async; wait=10", "handling=lenient, respond-async"])
 def test_the_preference_is_read_as_the_rfc_writes_it(service: Service, header: str) -> None:
     assert service.post(headers={"Prefer": header}).status_code == 202
