@@ -53,11 +53,19 @@ class Ringer:
             self._woken.wait()
             self._woken.clear()
             while self._rings:
-                if self._broker.ring(self._rings[0]):
+                if self._ring(self._rings[0]):
                     self._rings.popleft()
                 elif self._stopped.wait(_PAUSE_S):
                     self._rings.clear()
         self._broker.close()
+
+    def _ring(self, email_id: str) -> bool:
+        try:
+            return self._broker.ring(email_id)
+        except Exception:
+            # A driver's error that is none of the broker's; the thread is the only one that carries rings.
+            log.exception("ringing failed", email_id=email_id)
+            return False
 
 
 def ring_for_due(office: Office, broker: Broker) -> int:

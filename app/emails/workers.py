@@ -82,6 +82,10 @@ class Workers:
         except RecordUnavailable as error:
             log.error("the queue cannot be read", cause=str(error.__cause__))
             return
+        except Exception:
+            # Without this thread nothing is delivered any more; it looks again at the next tick.
+            log.exception("taking from the queue failed")
+            return
         with self._woken:
             self._free -= len(taken)
             # Where all hands are full there may be more.

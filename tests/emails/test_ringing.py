@@ -162,6 +162,24 @@ def test_the_bell_does_not_wait_for_the_broker_and_what_it_could_not_take_is_run
     assert broker.is_closed
 
 
+def test_what_breaks_while_one_ring_goes_out_keeps_no_other_back() -> None:
+    class BreakingOnce(FakeBroker):
+        is_broken = True
+
+        def ring(self, email_id: str) -> bool:
+            if self.is_broken:
+                self.is_broken = False
+                raise KeyError("a driver's mistake")
+            return super().ring(email_id)
+
+    broker = BreakingOnce()
+    ringer = Ringer(broker)
+    ringer.start()
+    ringer.ring("0000AAAA")
+    wait_until(lambda: broker.rung == ["0000AAAA"])
+    ringer.stop()
+
+
 def test_what_was_rung_before_the_stop_goes_out() -> None:
     broker = FakeBroker()
     ringer = Ringer(broker)

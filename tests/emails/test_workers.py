@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from app.emails import record
 from app.emails.office import Office
 from app.emails.workers import Workers
 from tests.conftest import MakeService, Service
@@ -120,3 +121,20 @@ def test_a_stop_waits_for_what_is_being_delivered_and_ends_every_thread(
     for thread in crew:
         thread.join(1)
         assert not thread.is_alive()
+
+
+def test_what_breaks_while_emails_are_taken_ends_no_delivery_for_good(
+    service: Service, workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = threading.Event()
+
+    def break_once(*args: object, **options: object) -> object:
+        if not broken.is_set():
+            broken.set()
+            raise ValueError("a row that cannot be read")
+        return claim(*args, **options)  # type: ignore[arg-type]
+
+    claim = record.claim
+    monkeypatch.setattr(record, "claim", break_once)
+    wait_for(service, queue(service), "Sent")
+    assert broken.is_set()
