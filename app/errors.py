@@ -5,6 +5,7 @@ LetterboxError
  ├─ SelfTestFailed             the composer let a hostile value through on this Python
  ├─ RequestInvalid             a request breaks the contract; carries property -> sentences
  ├─ SMTPConfigurationNotFound  no such smtpId for this caller
+ ├─ NoServerLeft               a queued email has no SMTP configuration any more that could carry it
  ├─ TestAccountMissing         test=true where no test password is configured
  ├─ CooldownActive             the sender has to wait
  ├─ Overloaded                 too much is waiting already; nothing was accepted
@@ -71,6 +72,10 @@ class SMTPConfigurationNotFound(LetterboxError):
     def __init__(self, smtp_id: int) -> None:
         self.smtp_id = smtp_id
         super().__init__(f"SMTP_{smtp_id} configuration not found")
+
+
+class NoServerLeft(LetterboxError):
+    """Of what could carry a queued email when it was accepted nothing is left; the text says why, for an operator."""
 
 
 class TestAccountMissing(LetterboxError):

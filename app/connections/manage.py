@@ -28,7 +28,7 @@ from app.errors import (
 from app.model.access import Caller
 from app.model.connection import Connection
 from app.model.names import name_fault
-from app.storage import audit, connections
+from app.storage import audit, connections, queue
 from app.storage.connections import ConnectionRow
 from app.storage.times import to_ms
 
@@ -98,6 +98,7 @@ def update_connection(registry: Registry, caller: Caller, name: str, body: Mappi
         connections.replace(transaction, to_row(registry.sealer, updated), now_ms=now_ms)
         changed = _changed_fields(_opened(registry, row), updated)
         _record(registry, transaction, caller, "update", row.name, *changed)
+        queue.make_due(transaction, caller.project_id, now_ms=now_ms)
         mark_changed(transaction)
         return updated
 
@@ -117,6 +118,7 @@ def delete_connection(registry: Registry, caller: Caller, name: str) -> Connecti
         if row is None or not connections.remove(transaction, row.id):
             raise ConnectionNotFound(name)
         _record(registry, transaction, caller, "delete", row.name)
+        queue.make_due(transaction, caller.project_id, now_ms=to_ms(registry.clock()))
         mark_changed(transaction)
         return row
 

@@ -14,7 +14,7 @@ from app.connections.registry import Registry
 from app.errors import ProjectExists, ProjectNotFound, RequestInvalid
 from app.model.access import Project
 from app.model.names import name_fault, name_key
-from app.storage import access_tokens, audit, clients, connections, forms, projects
+from app.storage import access_tokens, audit, clients, connections, forms, projects, queue
 from app.storage.audit import AuditEntry
 from app.storage.times import to_ms
 
@@ -75,6 +75,7 @@ def delete_project(registry: Registry, name: str) -> Project:
         project = find(connection, name)
         if not projects.remove(connection, project.id):
             raise ProjectNotFound(name)
+        queue.make_due(connection, project.id, now_ms=now_ms)
         record(connection, project.name, action="delete-project", subject=project.name, now_ms=now_ms)
         return project
 

@@ -17,7 +17,7 @@ from app.connections.javamail import (
 from app.connections.rows import from_row
 from app.connections.sealing import SealBroken, Sealer
 from app.connections.types import public_fields
-from app.model.connection import Connection
+from app.model.connection import FIRST_SMTP_INDEX, Connection
 from app.model.smtp import Account, Reach, Security, SMTPConfiguration
 from app.settings.network import email_address
 from app.storage import connections
@@ -73,6 +73,19 @@ def read_smtp_configurations(
             log.warning("connection trusts any certificate", connection=row.name, project_id=project_id)
         found.append(configuration)
     return tuple(found)
+
+
+def reason_not_sendable(database: Database, project_id: int, smtp_index: int) -> str:
+    """Why no mail leaves through a connection that it could leave through once. Raises RecordUnavailable."""
+    rows = database.read(lambda connection: connections.of_project(connection, project_id))
+    row = next((row for row in rows if row.id == smtp_index - FIRST_SMTP_INDEX + 1), None)
+    if row is None:
+        return "the connection was deleted"
+    if not row.enabled:
+        return "the connection is disabled"
+    if row.type != "email" or not row.deploy_to_worker:
+        return "the connection is not deployed for sending"
+    return "the connection cannot be decrypted: SECRET_KEY lacks the key that it was stored with"
 
 
 def unused_properties(connection: Connection) -> list[str]:

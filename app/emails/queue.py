@@ -10,19 +10,22 @@ from dataclasses import replace
 
 import structlog
 
+from app.connections.smtp_configurations import reason_not_sendable
 from app.emails import record, retries
-from app.emails.configurations import failover_order, group_of
+from app.emails.configurations import group_of
 from app.emails.errand import Errand, compose, plan
 from app.emails.handing_over import HandingOver
 from app.emails.office import Office
 from app.emails.record import Also
-from app.errors import HandOverUnrecorded, LetterboxError
+from app.errors import HandOverUnrecorded, LetterboxError, NoServerLeft
 from app.model.access import Caller
+from app.model.connection import FIRST_SMTP_INDEX
 from app.model.email import Email, EmailRequest, Status
 from app.model.form import Form
-from app.model.outcome import Attempt, Outcome
+from app.model.outcome import Attempt, Outcome, Stage
 from app.model.smtp import SMTPConfiguration
-from app.storage import queue
+from app.smtp.content import MessageUnsafe
+from app.storage import emails, queue
 from app.storage.idempotency import IdempotencyKey
 from app.storage.queue import QueuedMessage
 from app.storage.times import to_ms
@@ -117,7 +120,8 @@ def deliver_one(office: Office, email: Email) -> Email:
     """One round of attempts at an email that this process has taken; returns its record as it is behind that.
 
     Sent, Failed and Uncertain are final; Deferred means that it will be tried again. Whatever breaks, the record tells
-    the truth: nothing is lost, and what a server may have is never sent again. Of several recipients those whom a
+    the truth: nothing is lost, and what a server may have is never sent again. What can never be sent fails at once: a
+    message that is not fit for the wire, or one for which no server is left. Of several recipients those whom a
     server refused only for now are left over for later rounds, in which nobody else gets a copy.
     """
     handing_over = HandingOver(office, email)
@@ -125,11 +129,10 @@ def deliver_one(office: Office, email: Email) -> Email:
     try:
         queued = office.database.read(lambda connection: queue.find_message(connection, email.id))
         if queued is None:
-            # Another worker has settled it, after this one was taken for dead.
-            return _again(office, email, (), queued)
+            return _without_message(office, email)
         delivery = office.deliverer.deliver(
             queued.message,
-            group=_group(office, email),
+            group=_candidates(office, email),
             is_test=email.is_test,
             recipients=queued.recipients,
             catch_all=queued.catch_all,
@@ -138,8 +141,12 @@ def deliver_one(office: Office, email: Email) -> Email:
         )
     except HandOverUnrecorded as error:
         return _again(office, email, error.attempts, queued)
+    except NoServerLeft as error:
+        return _fail(office, email, Outcome.SERVER_AT_FAULT, Stage.CONNECT, detail=str(error))
+    except MessageUnsafe as error:
+        return _fail(office, email, Outcome.MESSAGE_REFUSED, Stage.MESSAGE, detail=f"not fit to be sent: {error}")
     except LetterboxError as error:
-        # The database or the configuration is away: nothing was handed over.
+        # The database is away: nothing was handed over.
         log.warning("a queued email has to wait", email_id=email.id, cause=str(error))
         return _again(office, email, (), queued)
     except BaseException:
@@ -168,14 +175,53 @@ def _again(office: Office, email: Email, attempts: tuple[Attempt, ...], queued: 
     return record.put_back(office, email, attempts=attempts, next_attempt_at=moment, queued=queued)
 
 
-def _group(office: Office, email: Email) -> tuple[SMTPConfiguration, ...]:
-    """The group that the request picked from, as it is now; its first one where the picked one is gone.
-
-    Raises SMTPConfigurationNotFound when the group is empty, and what `failover_order` raises.
-    """
-    group = group_of(office, email.project_id, email.requested_smtp_id)
-    indexes = [configuration.index for configuration in group]
-    requested = email.requested_smtp_id
-    return failover_order(
-        group, smtp_id=requested if requested in indexes or not group else None, is_test=email.is_test
+def _fail(office: Office, email: Email, outcome: Outcome, stage: Stage, *, detail: str) -> Email:
+    """Give up what no later attempt could deliver either; the record says why."""
+    attempt = Attempt(
+        smtp_id=email.requested_smtp_id,
+        recipients=(),
+        started_at=office.clock(),
+        duration_ms=0,
+        outcome=outcome,
+        stage=stage,
+        detail=detail,
     )
+    return record.settle(office, email, attempts=(attempt,), status=Status.FAILED)
+
+
+def _without_message(office: Office, email: Email) -> Email:
+    """What becomes of an email whose message is not there."""
+    found = office.database.read(lambda connection: emails.find(connection, email.id))
+    if found is not None and found.status is Status.SENDING and found.rounds == email.rounds:
+        return _fail(office, email, Outcome.MESSAGE_REFUSED, Stage.MESSAGE, detail="the stored message is gone")
+    # Another worker has settled it, after this one was taken for dead.
+    record.leave(office, email)
+    return email
+
+
+def _candidates(office: Office, email: Email) -> tuple[SMTPConfiguration, ...]:
+    """The group that the request picked from, as it is now; from its first one where the picked one is gone.
+
+    Raises NoServerLeft when none of them can carry it, and RecordUnavailable.
+    """
+    requested = email.requested_smtp_id
+    group = group_of(office, email.project_id, requested)
+    if not group and email.form_key is not None:
+        # It is not the visitor's fault: as for what a form receives from now on.
+        group = office.settings.smtp_configurations
+    usable = [each for each in group if each.account_for(is_test=email.is_test) is not None]
+    if not usable:
+        raise NoServerLeft(_reason(office, email, is_empty=not group))
+    indexes = [each.index for each in usable]
+    if requested not in indexes:
+        log.warning("a queued email's SMTP configuration is gone", email_id=email.id, smtp_id=requested)
+    position = indexes.index(requested) if requested in indexes else 0
+    return (*usable[position:], *usable[:position])
+
+
+def _reason(office: Office, email: Email, *, is_empty: bool) -> str:
+    if not is_empty:
+        return "no test account is configured any more"
+    if email.project_id is None or email.requested_smtp_id < FIRST_SMTP_INDEX:
+        return "no SMTP configuration is left"
+    return reason_not_sendable(office.database, email.project_id, email.requested_smtp_id)

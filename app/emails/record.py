@@ -132,7 +132,7 @@ def settle(office: Office, email: Email, *, attempts: tuple[Attempt, ...], statu
             queue.remove_message(connection, email.id)
 
     office.write_outcome(work)
-    office.under_way.pop(email.id, None)
+    leave(office, email)
     office.metrics.emails.labels(status).inc()
     _count_attempts(office, attempts)
     _log(settled, attempts)
@@ -163,7 +163,7 @@ def put_back(
 
     # The mark of the hand-over outlives a power failure. Alone it would leave this email as uncertain.
     office.write_outcome(work, outlives_power=True)
-    office.under_way.pop(email.id, None)
+    leave(office, email)
     _count_attempts(office, attempts)
     _log(waiting, attempts)
     return waiting
@@ -178,6 +178,13 @@ def claim(office: Office, *, limit: int = 1) -> list[Email]:
     )
     office.under_way.update((email.id, email) for email in taken)
     return taken
+
+
+def leave(office: Office, email: Email) -> None:
+    """This process is not sending it any more; in a later round it may be."""
+    known = office.under_way.get(email.id)
+    if known is not None and known.rounds == email.rounds:
+        del office.under_way[email.id]
 
 
 def renew_leases(office: Office) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
 
+from app.model.connection import FIRST_SMTP_INDEX
 from app.model.email import Email, Phase, Status
 from app.model.form import Form
 from app.model.message import Message
@@ -125,6 +126,13 @@ def retry_failed(connection: Connection, form: Form, *, now_ms: int, expires_ms:
         "expires_at": expires_ms,
     }
     return connection.execute(failed.values(**values)).rowcount
+
+
+def make_due(connection: Connection, project_id: int, *, now_ms: int) -> None:
+    """Let a project's emails that wait for another attempt through its connections have it now: those have changed."""
+    waits = emails.c.project_id == project_id, emails.c.status == Status.DEFERRED, emails.c.next_attempt_at > now_ms
+    through_connections = emails.c.requested_smtp_id >= FIRST_SMTP_INDEX
+    connection.execute(update(emails).where(*waits, through_connections).values(next_attempt_at=now_ms))
 
 
 def due_ids(connection: Connection, *, now_ms: int, limit: int) -> list[str]:
