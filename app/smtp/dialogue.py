@@ -17,6 +17,7 @@ from app.smtp.wire import Wire
 REPLY_LINE_LIMIT = 4096
 """RFC 5321 section 4.5.3.1.5 asks for 512; some servers are chattier."""
 REPLY_LINES_LIMIT = 128
+ONE_REPLY_TOO_MANY = "the server sent more replies than it was asked for"
 
 
 class Dialogue(smtplib.SMTP):
@@ -78,10 +79,24 @@ class Dialogue(smtplib.SMTP):
         """How long the other side's kernel has given no sign of life; inf where that is not known."""
         return float("inf") if self._connection is None else self._connection.unheard_s()
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Sends everything, or raises: then the server has a part at most."""
+    @property
+    def has_unread(self) -> bool:
+        """Whether the server said more than it was asked for."""
+        return self._connection is not None and self._connection.has_unread()
+
+    def write(self, data: bytes | memoryview, *, is_continued: bool = False) -> None:
+        """Sends everything, or raises: then the server has a part at most.
+
+        What lies unread before a command, or before a message, would be taken for the reply to it: nothing is sent
+        then. `is_continued` says that it goes on with what was begun, where a server may interrupt.
+        """
         self.in_step = False
         wire = self._wire
+        if not is_continued and wire.has_unread():
+            surplus = self.read_reply()
+            if surplus.code == CLOSING:
+                raise SessionFailed(self.stage, reply=surplus)
+            raise SessionFailed(self.stage, detail=f"{ONE_REPLY_TOO_MANY}: {surplus.detail}")
         try:
             wire.send(data, self._deadline)
         except OSError as error:
@@ -98,6 +113,21 @@ class Dialogue(smtplib.SMTP):
         if reply.code == CLOSING:
             self.is_closing = True
         return reply
+
+    def read_reply_that_came(self) -> Reply | None:
+        """The next reply where all of it is there; None until then. Waits for nothing."""
+        wire = self._wire
+        try:
+            while not wire.has_whole_reply(limit=REPLY_LINE_LIMIT):
+                if not wire.receive_waiting():
+                    return None
+        except OSError as error:
+            raise self._failure(error) from error
+        return self.read_reply()
+
+    def fileno(self) -> int:
+        """The socket's number, for a selector."""
+        return self._wire.fileno()
 
     def close(self) -> None:
         wire, self._connection = self._connection, None

@@ -167,7 +167,7 @@ class SMTPSession(Dialogue):
     def _start_tls(self) -> None:
         self.stage = Stage.TLS
         self._demand(self.docmd("STARTTLS"), READY)
-        if self._wire.has_unread:
+        if self.has_unread:
             # Text from before the handshake would be taken for the server's first encrypted words (CVE-2011-0411).
             raise SessionFailed(Stage.TLS, detail="the server sent more than its reply to STARTTLS before TLS began")
         self._shake_hands()

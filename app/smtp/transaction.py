@@ -13,8 +13,10 @@ from time import monotonic
 from app.model.message import Message
 from app.model.outcome import Stage
 from app.smtp.content import Content
+from app.smtp.dialogue import ONE_REPLY_TOO_MANY
 from app.smtp.envelope import RuledOut, envelope
 from app.smtp.failure import SessionFailed
+from app.smtp.final_reply import FinalReply
 from app.smtp.outcome import Verdict, judge, judge_failure
 from app.smtp.reply import Reply
 from app.smtp.session import SMTPSession
@@ -29,7 +31,9 @@ PROVED_LIMIT_S = 40.0
 the kernels at both ends have heard of each other within the limit above: no firewall has forgotten them. What is traded
 for the round trip: a proxy on the way may answer keepalives in the place of a server that hangs since its last NOOP."""
 FINAL_REPLY_TIMEOUT_S = 30.0
-"""Giving up earlier after the dot is what doubles mail."""
+"""Where a caller waits, the reply to the message has what is left of the request's time, and this at least."""
+QUEUED_FINAL_REPLY_TIMEOUT_S = 600.0
+"""RFC 5321 section 4.5.3.2.6: giving up earlier is what doubles mail."""
 BYTES_PER_SECOND = 100_000
 """The slowest server that the data are sent to."""
 
@@ -44,8 +48,8 @@ class Transaction:
 
     `refused` are the recipients that the server did not take, `deferred` those of them whom it may take later.
     `is_envelope_first` keeps the message back until the envelope was accepted also where one write would do.
-    `final_deadline` (`time.monotonic`) ends the wait for the reply to the message, which otherwise takes the time that
-    it needs.
+    `is_awaited` says that a caller waits, who is not kept for ten minutes; `final_deadline` (`time.monotonic`) ends the
+    wait for the reply to the message in any case. `late` is set where that wait ended and the reply may come yet.
     """
 
     def __init__(
@@ -57,8 +61,10 @@ class Transaction:
         content: Content,
         on_hand_over: Callable[[], None],
         is_envelope_first: bool = False,
+        is_awaited: bool = True,
         final_deadline: float | None = None,
     ) -> None:
+        self.late: FinalReply | None = None
         self.refused: tuple[str, ...] = ()
         self.deferred: tuple[str, ...] = ()
         self._session = session
@@ -67,6 +73,7 @@ class Transaction:
         self._content = content
         self._on_hand_over = on_hand_over
         self._is_envelope_first = is_envelope_first or len(recipients) > 1
+        self._is_awaited = is_awaited
         self._final_deadline = final_deadline
 
     def run(self) -> Verdict:
@@ -99,43 +106,12 @@ class Transaction:
     # PIPELINING and CHUNKING: one round trip.
 
     def _in_one_write(self) -> Verdict:
-        session = self._session
         commands = b"".join(
             [*(command for _, command in self._envelope.commands), b"BDAT %d LAST\r\n" % self._envelope.size]
         )
-        everything = self._content.whole(commands, self._envelope.from_field)
-        self._on_hand_over()
-        session.begin(Stage.MESSAGE, self._data_timeout_s())
-        self._write_envelope(everything)
-        # Everything was handed over, so every reply is waited for as long as the one to the dot.
-        session.begin_final_wait(self._final_timeout_s())
-        replies: list[Reply] = []
-        failure: SessionFailed | None = None
-        try:
-            for _ in range(len(self._envelope.commands) + 1):
-                replies.append(session.read_reply())
-        except SessionFailed as broken_off:
-            failure = broken_off
-        return self._judge_together(replies, failure)
-
-    def _judge_together(self, replies: list[Reply], failure: SessionFailed | None) -> Verdict:
-        """The verdict of the replies to the envelope and to BDAT LAST, of which `failure` may have cut off the end."""
-        if failure is None and all(reply.is_positive for reply in replies):
-            self.refused = self._envelope.unsafe
-            self._session.in_step = True
-            return self._settle(replies[-1])
-        refusal = self._judge_envelope(replies)
-        has_recipient = (
-            len(replies) >= len(self._envelope.commands) and replies[len(self._envelope.commands) - 1].is_positive
-        )
-        if failure is not None:
-            # Without a recipient the data go nowhere; with one, or without an answer about it, they may have arrived.
-            return judge_failure(failure, handed_over=True) if refusal is None or has_recipient else refusal
-        self._session.in_step = True
-        final = replies[-1]
-        if refusal is not None and not (has_recipient and final.is_positive):
-            return refusal
-        return self._settle(final)
+        self._session.needs_reset = True
+        # Everything is handed over, so every reply is waited for as long as the one to the dot.
+        return self._hand_over([self._content.whole(commands, self._envelope.from_field)], is_envelope_answered=False)
 
     # The envelope before the message.
 
@@ -188,8 +164,9 @@ class Transaction:
                 return
             session.begin(Stage.DATA)
             session.write(b".\r\n")
-            session.read_reply()
-        session.in_step = True
+            reply = session.read_reply()
+        # A positive reply is to another command: the server has said one reply too many.
+        session.in_step = not reply.is_positive
 
     def _write_envelope(self, data: bytes) -> None:
         self._session.needs_reset = True
@@ -227,35 +204,36 @@ class Transaction:
     def _judge_data(self, reply: Reply) -> Verdict | None:
         if reply.code == START_MAIL_INPUT:
             return None
-        # After anything but a refusal nobody knows what the server waits for.
-        self._session.in_step = reply.code >= 400
+        # Where a refusal was one reply too many, the server waits for the message by now: a next command would be it.
+        is_in_step = not self._session.has_unread
+        self._session.close()
+        if not is_in_step:
+            raise SessionFailed(Stage.DATA, detail=f"{ONE_REPLY_TOO_MANY}: {reply.detail}")
         return judge(Stage.DATA, reply)
 
     def _behind_data(self) -> Verdict:
         return self._hand_over(self._content.stuffed_blocks(self._envelope.from_field))
 
-    def _hand_over(self, blocks: Iterable[bytes | memoryview]) -> Verdict:
+    def _hand_over(self, blocks: Iterable[bytes | memoryview], *, is_envelope_answered: bool = True) -> Verdict:
         session = self._session
         self._on_hand_over()
         session.begin(Stage.MESSAGE, self._data_timeout_s())
-        for block in blocks:
-            session.write(block)
-        session.begin_final_wait(self._final_timeout_s())
-        try:
-            reply = session.read_reply()
-        except SessionFailed as failure:
-            return judge_failure(failure, handed_over=True)
-        session.in_step = True
-        return self._settle(reply)
-
-    def _settle(self, reply: Reply) -> Verdict:
-        if reply.is_positive:
-            self._session.needs_reset = False
-            self._session.messages += 1
-        return judge(Stage.MESSAGE, reply)
+        for number, block in enumerate(blocks):
+            session.write(block, is_continued=number > 0)
+        final = FinalReply(session, self._envelope, is_envelope_answered=is_envelope_answered)
+        verdict = final.wait(self._final_timeout_s())
+        if not is_envelope_answered:
+            self.refused, self.deferred = final.refused, final.deferred
+        if final.is_awaited:
+            self.late = final
+        return verdict
 
     def _final_timeout_s(self) -> float:
-        return FINAL_REPLY_TIMEOUT_S if self._final_deadline is None else self._final_deadline - monotonic()
+        if self._final_deadline is not None:
+            return self._final_deadline - monotonic()
+        if not self._is_awaited:
+            return QUEUED_FINAL_REPLY_TIMEOUT_S
+        return max(FINAL_REPLY_TIMEOUT_S, self._session.limit - monotonic())
 
     def _data_timeout_s(self) -> float:
         return self._session.configuration.timeout_s + self._envelope.size / BYTES_PER_SECOND

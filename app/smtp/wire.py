@@ -6,6 +6,7 @@ because an `ssl.SSLSocket` either polls as well or, blocking, never comes back f
 """
 
 import contextlib
+import re
 import socket
 import ssl
 import struct
@@ -22,9 +23,13 @@ SLACK_S = 0.02
 
 _TCP_ESTABLISHED = 1
 _TCP_INFO_SIZE = 60
-_LAST_ACK_MS = struct.Struct("@56xI")
-"""Where `struct tcp_info` of linux/tcp.h says how long ago the other side acknowledged something."""
-_HAS_TCP_INFO = sys.platform == "linux"
+_LAST_RECEIVED_MS = struct.Struct("@52xII")
+"""Where `struct tcp_info` of linux/tcp.h says how long ago data last came, and how long ago an acknowledgement."""
+_SO_MEMINFO = 55
+"""asm-generic/socket.h; its first number says how much of the receive buffer is taken."""
+_NOTHING = bytes(4)
+_LAST_LINE = re.compile(rb"^(?![0-9]{3}-)[^\n]*\n", re.MULTILINE)
+_IS_LINUX = sys.platform == "linux"
 
 
 class Wire:
@@ -45,11 +50,6 @@ class Wire:
     def tls(self) -> ssl.SSLObject | None:
         """The TLS layer with its certificate and version; None in clear text."""
         return self._tls
-
-    @property
-    def has_unread(self) -> bool:
-        """Whether something arrived that nobody has read: between commands a sign of trouble."""
-        return bool(self._unread)
 
     @property
     def local_address(self) -> str:
@@ -103,52 +103,90 @@ class Wire:
         return line[:-1] if line.endswith(b"\r") else line
 
     def is_established(self) -> bool:
-        """Whether the kernel knows of no end of this connection. Costs no hand-over of the GIL, where it is known."""
-        if self._unread:
-            return False
-        if not _HAS_TCP_INFO:
-            return True
+        """Whether the kernel knows of no end of this connection, and nothing unread lies in it.
+
+        Costs no hand-over of the GIL, where the kernel tells both.
+        """
         try:
-            return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == _TCP_ESTABLISHED
+            state = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] if _IS_LINUX else 0
         except OSError:
             return False
+        if state:
+            return state == _TCP_ESTABLISHED and not self.has_unread()
+        return self.is_silent()
 
     def unheard_s(self) -> float:
         """How long ago the other side's kernel last gave a sign of life, if only to a keepalive; inf if unknown."""
-        if not _HAS_TCP_INFO:
+        if not _IS_LINUX:
             return float("inf")
         try:
-            (milliseconds,) = _LAST_ACK_MS.unpack(
+            data_ms, acknowledgement_ms = _LAST_RECEIVED_MS.unpack(
                 self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_SIZE)
             )
         except (OSError, struct.error):
             return float("inf")
-        return float(milliseconds) / 1000
+        # Systems that imitate Linux (gVisor) leave what they do not count at 0. The last reply is seconds old where
+        # somebody asks, so a kernel that counts says more than 0 about data.
+        return float(acknowledgement_ms) / 1000 if data_ms else float("inf")
+
+    def has_unread(self) -> bool:
+        """Whether the other side sent something that nobody has read: between commands a sign of trouble.
+
+        The end of the connection does not count; the next reading or writing notices it. Where the kernel says that
+        nothing lies in the socket, nothing is received, which saves a hand-over of the GIL.
+        """
+        if self._unread:
+            return True
+        if not self._incoming.pending and self._is_buffer_empty():
+            return False
+        with contextlib.suppress(OSError):
+            self.receive_waiting()
+        return bool(self._unread)
 
     def is_silent(self) -> bool:
         """Whether the other side has neither closed nor said anything since its last reply (a 421, say)."""
-        if not self.is_established():
+        try:
+            return not self._unread and not self.receive_waiting() and not self._unread
+        except OSError:
             return False
+
+    def receive_waiting(self) -> bool:
+        """Takes in what has arrived, without waiting; whether that was text. Raises OSError at the end of it."""
         try:
             raw = self._socket.recv(RECEIVE_SIZE, socket.MSG_DONTWAIT)
         except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        if not raw or self._tls is None:
-            return False
-        # A late session ticket is no word of the server: only decrypted text is.
+            raw = b""
+        else:
+            if not raw:
+                raise ConnectionResetError("the server closed the connection")
+        if self._tls is None:
+            self._unread += raw
+            return bool(raw)
         self._incoming.write(raw)
         try:
-            self._unread += self._tls.read(RECEIVE_SIZE)
+            # A late session ticket is no word of the server: only decrypted text is.
+            text = self._tls.read(RECEIVE_SIZE)
         except ssl.SSLWantReadError:
-            return True
-        except OSError:
             return False
-        return False
+        self._unread += text
+        return True
+
+    def has_whole_reply(self, *, limit: int) -> bool:
+        """Whether `read_line` need not wait before a reply has ended, or has become longer than `limit`."""
+        return _LAST_LINE.search(self._unread) is not None or len(self._unread) > limit
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
 
     def close(self) -> None:
         self._socket.close()
+
+    def _is_buffer_empty(self) -> bool:
+        """Whether the kernel says that nothing is to be received; False also where it does not say."""
+        try:
+            return _IS_LINUX and self._socket.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 4) == _NOTHING
+        except OSError:
+            return False
 
     def _receive(self, deadline: float) -> bytes:
         if self._tls is None:

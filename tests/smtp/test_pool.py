@@ -112,15 +112,21 @@ def test_a_fresh_session_that_fails_is_not_tried_again(send: Send) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_refused_message_leaves_a_session_in_order(mode: str, send: Send) -> None:
-    faults: dict[str, Fault] = {"RCPT": refuse("gone@example.com"), "MESSAGE": ["550 5.7.1 spam", None]}
-    with SMTPServer(MODES[mode], faults=faults) as server:
-        assert send(server.configuration(), recipient="gone@example.com").outcome is Outcome.RECIPIENT_REFUSED
+def test_a_refused_recipient_leaves_a_session_in_order(mode: str, send: Send) -> None:
+    with SMTPServer(MODES[mode], faults={"RCPT": refuse("gone@example.com")}) as server:
+        for _ in range(2):
+            assert send(server.configuration(), recipient="gone@example.com").outcome is Outcome.RECIPIENT_REFUSED
+            accepted_once(send, server)
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_refused_message_ends_its_session_with_quit_and_the_next_one_is_in_order(mode: str, send: Send) -> None:
+    with SMTPServer(MODES[mode], scripts=[{"MESSAGE": "550 5.7.1 spam"}]) as server:
         assert send(server.configuration()).outcome is Outcome.MESSAGE_REFUSED
         accepted_once(send, server)
-        assert send(server.configuration(), recipient="gone@example.com").outcome is Outcome.RECIPIENT_REFUSED
-        accepted_once(send, server)
-    assert server.connections == 1
+    assert server.transcripts[0][-2:] == ["C: QUIT", "S: 221 2.0.0 bye"]
+    assert server.connections == 2
 
 
 class RecordGone(Exception):
@@ -241,3 +247,21 @@ def test_no_thread_is_left_behind(send: Send, deliverer: Deliverer) -> None:
         accepted_once(send, server)
         deliverer.close()
     assert "smtp caretaker" not in before()
+
+
+def test_a_fresh_session_is_never_one_that_was_used_before(send: Send, deliverer: Deliverer) -> None:
+    with SMTPServer() as server, ThreadPoolExecutor(1) as threads:
+        configuration = server.configuration(max_connections=1)
+        sessions = deliverer._pools.route(configuration, configuration.account).pool
+        deadline = time.monotonic() + 10
+        used = sessions.acquire(deadline)
+        waiting = threads.submit(sessions.acquire, deadline, fresh=True)
+        server.wait_until(lambda: bool(sessions._waiting))
+        # In order, and given to who waits: but who asks for a fresh one has just met a dead one beside it.
+        sessions.release(used)
+        fresh = waiting.result()
+        assert fresh is not used
+        assert not fresh.is_reused
+        sessions.release(fresh)
+        accepted_once(send, server, max_connections=1)
+    assert server.connections == 2
