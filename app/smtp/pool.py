@@ -68,12 +68,15 @@ class SessionPool:
 
         `deadline` limits the opening and every later phase, `patience_s` the wait in line; `is_hopeless` is asked
         behind that wait, when a new session would have to be opened. `fresh` opens a new session and gives up the
-        idle ones: it is asked for when one of them proved to be dead.
+        idle ones: it is asked for when one of them proved to be dead, and the others are no better known.
         """
         if fresh:
             self.give_up_idle()
         session = self._take_or_wait(deadline, patience_s, is_hopeless)
-        if session is not None:
+        if session is not None and fresh:
+            # Somebody gave it back meanwhile. Its place is kept for the new one.
+            self._end(session)
+        elif session is not None:
             idle_s = monotonic() - session.last_used_at
             if session.is_alive(thoroughly=idle_s > TRUSTED_S):
                 session.limit = deadline
