@@ -38,7 +38,7 @@ _GIVEN = {
     "updatedAt": {"type": "string", "format": "date-time", "example": "2026-01-07T12:34:56.789Z"},
     "action": {
         "type": "string",
-        "description": "Where the form posts to, on this service.",
+        "description": "Where the form posts to: an URL with PUBLIC_URL, else a path.",
         "example": f"/forms/{_EXAMPLE_KEY}",
     },
 }

@@ -5,7 +5,7 @@ The project in the path is the caller's, which the door has seen to, so the view
 
 from collections.abc import Iterable
 
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 
 from app import errors
 from app.apiops import form_documentation as documents
@@ -37,6 +37,12 @@ def blueprint(office: Office) -> APIOpsBlueprint:
         url_prefix="/apiops/projects/<projectName>/forms",
         description="Manage the web forms of a project.",
     )
+
+    def listed(forms: Iterable[Form]) -> Response:
+        base_url = office.settings.public_url or request.script_root
+        shown = [public_fields(form, base_url=base_url) for form in forms]
+        return jsonify({"success": True, "resultList": shown, "resultCount": len(shown)})
+
     routes.register_error_handler(errors.FormInvalid, _invalid)
     routes.register_error_handler(errors.FormExists, _exists)
     routes.register_error_handler(errors.FormNotFound, _not_found)
@@ -47,7 +53,7 @@ def blueprint(office: Office) -> APIOpsBlueprint:
     @access(Permission.FORMS_MANAGE)
     def list_forms(**_: str) -> Response:
         """List the forms of a project"""
-        return _list(manage.list_forms(office, _owner()))
+        return listed(manage.list_forms(office, _owner()))
 
     @routes.route("/<formName>/")
     @routes.response(200, documents.LIST, description="A list with the one form.")
@@ -55,7 +61,7 @@ def blueprint(office: Office) -> APIOpsBlueprint:
     @access(Permission.FORMS_MANAGE)
     def get_form(formName: str, **_: str) -> Response:  # noqa: N803 - the name in the OpenAPI document
         """Read a form"""
-        return _list([manage.get_form(office, _owner(), formName)])
+        return listed([manage.get_form(office, _owner(), formName)])
 
     @routes.route("/<formName>/", methods=["POST"])
     @routes.doc(requestBody=documents.request_body())
@@ -67,7 +73,7 @@ def blueprint(office: Office) -> APIOpsBlueprint:
 
         The body need not repeat the name in the path.
         """
-        return _list([manage.create_form(office, _owner(), formName, json_body())])
+        return listed([manage.create_form(office, _owner(), formName, json_body())])
 
     @routes.route("/<formName>/", methods=["PUT"])
     @routes.doc(requestBody=documents.request_body())
@@ -80,7 +86,7 @@ def blueprint(office: Office) -> APIOpsBlueprint:
         The body replaces all of it but its key. Another name in the body is the new name; without one the old name
         stays.
         """
-        return _list([manage.update_form(office, _owner(), formName, json_body())])
+        return listed([manage.update_form(office, _owner(), formName, json_body())])
 
     @routes.route("/<formName>/", methods=["DELETE"])
     @routes.response(200, documents.GONE, description="The form is gone.")
@@ -99,11 +105,6 @@ def blueprint(office: Office) -> APIOpsBlueprint:
 
 def _owner() -> Owner:
     return Owner.of(required_caller())
-
-
-def _list(forms: Iterable[Form]) -> Response:
-    shown = [public_fields(form) for form in forms]
-    return jsonify({"success": True, "resultList": shown, "resultCount": len(shown)})
 
 
 def _invalid(error: errors.FormInvalid) -> Response:

@@ -93,7 +93,7 @@ def list_forms(*, project: str | None, is_json: bool) -> None:
 def show_form(key: str, *, is_json: bool) -> None:
     """Print everything about the form with this KEY, a field in a line."""
     with opened_office() as office:
-        shown = public_fields(find_form(office, key))
+        shown = public_fields(find_form(office, key), base_url=office.settings.public_url or "")
     if is_json:
         click.echo(json.dumps(shown, indent=2))
     else:

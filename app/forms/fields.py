@@ -154,15 +154,15 @@ def default_of(field: FormField) -> Any:
     return None if field.is_required else _shown(_DEFAULTS[field.attribute])
 
 
-def public_fields(form: Form) -> dict[str, Any]:
-    """The form under the wire's names, ready for JSON."""
+def public_fields(form: Form, *, base_url: str = "") -> dict[str, Any]:
+    """The form under the wire's names, ready for JSON. `base_url` is what stands before a path of this service."""
     return (
         {"key": form.key, "name": form.name}
         | {field.name: _shown(getattr(form, field.attribute)) for field in FIELDS}
         | {
             "createdAt": _shown(form.created_at),
             "updatedAt": _shown(form.updated_at),
-            "action": f"/forms/{form.key}",
+            "action": f"{base_url}/forms/{form.key}",
         }
     )
 

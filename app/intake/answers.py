@@ -39,7 +39,12 @@ def received(request: Request, visit: Visit, receipt: Receipt) -> Response:
         )
     if receipt.redirect is not None:
         return make_response(redirect(receipt.redirect, 303))
-    return _page(visit, "forms/thanks.html", reference=receipt.reference, back=visit.way_back(request.path))
+    return _page(
+        visit,
+        "forms/thanks.html",
+        reference=receipt.reference,
+        back=visit.way_back(f"{request.script_root}{request.path}"),
+    )
 
 
 def refused(request: Request, visit: Visit, error: Exception, office: Office) -> Response:
@@ -76,7 +81,7 @@ def _problem(refusal: Refusal, text: str) -> Response:
 
 def _refusal_page(request: Request, visit: Visit, refusal: Refusal, text: str, office: Office) -> Response:
     form = visit.form if refusal.keeps_form and visit.typed.fields else None
-    back = visit.way_back(request.path)
+    back = visit.way_back(f"{request.script_root}{request.path}")
     response = _page(
         visit,
         "forms/refused.html",

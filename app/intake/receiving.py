@@ -94,7 +94,7 @@ def create(office: Office, *, find: FindForm, submit: Submit) -> Blueprint:
 
     def _visit() -> Visit:
         if "visit" not in g:
-            g.visit = Visit(visitor_of(request, settings.guards))
+            g.visit = Visit(visitor_of(request, settings))
         visit: Visit = g.visit
         return visit
 

@@ -8,12 +8,13 @@ from flask import Request
 from app.forms.recognition import PAGE_FIELD
 from app.forms.redirects import redirect_target
 from app.forms.submission import Visitor
-from app.guards.client_address import client_key, parse_address
+from app.guards.client_address import client_key
 from app.intake.languages import LANGUAGES, Language, language
 from app.intake.reading import Typed
 from app.model.form import Form
-from app.settings import GuardSettings
+from app.settings import Settings
 from app.web.media_types import JSON, PROBLEM_JSON, media_ranges, quality
+from app.web.own_url import page_origin
 
 
 @dataclass(slots=True)
@@ -44,16 +45,16 @@ class Visit:
         return redirect_target(self.form, page, self.visitor)
 
 
-def visitor_of(request: Request, guards: GuardSettings) -> Visitor:
+def visitor_of(request: Request, settings: Settings) -> Visitor:
     """What the headers say."""
     environ = request.environ
     return Visitor(
         client=client_key(
-            environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", ""), guards.trusted_proxies
+            environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", ""), settings.guards.trusted_proxies
         ),
         origin=request.headers.get("Origin"),
         page=request.headers.get("Referer"),
-        own_origin=_own_origin(request, guards),
+        own_origin=page_origin(settings),
         language=_language(request),
     )
 
@@ -62,17 +63,6 @@ def _language(request: Request) -> str:
     """The best one of ours, whichever country's variant the browser names."""
     preferred = (tag.partition("-")[0].lower() for tag, quality in request.accept_languages if quality > 0)
     return next((code for code in preferred if code in LANGUAGES), LANGUAGES[0])
-
-
-def _own_origin(request: Request, guards: GuardSettings) -> str:
-    """The scheme is the browser's word where it names this host: a proxy that ended TLS may not have said so."""
-    origin = request.headers.get("Origin", "")
-    if origin in (f"http://{request.host}", f"https://{request.host}"):
-        return origin
-    peer = parse_address(request.environ.get("REMOTE_ADDR", ""))
-    is_trusted = peer is not None and any(peer in network for network in guards.trusted_proxies)
-    forwarded = request.headers.get("X-Forwarded-Proto") if is_trusted else None
-    return f"{'https' if request.is_secure or forwarded == 'https' else 'http'}://{request.host}"
 
 
 def wants_json(request: Request, fields: Iterable[tuple[str, str]] = ()) -> bool:

@@ -24,7 +24,7 @@ def create(settings: Settings) -> Blueprint:
 
     @docs.get("", strict_slashes=False)
     def reference() -> Response:
-        response = make_response(render_template("pages/docs.html", version=version))
+        response = make_response(render_template("pages/docs.html", version=version, public_url=settings.public_url))
         response.headers["Content-Security-Policy"] = policies.DOCS
         return response
 

@@ -133,6 +133,11 @@ def _warn_of_slips(reading: Reading, values: dict[str, Any]) -> None:
             f"WEB_PROCESSES is {values['web_processes']} and RATE_LIMIT_STORAGE_URI is memory://: each process counts "
             "for itself, so a client may send that many times RATE_LIMIT. Use Redis."
         )
+    if values["environment"] == "production" and values.get("public_url") is None:
+        reading.warn(
+            "PUBLIC_URL is not set, so the name that a client writes into Host counts as this service's own. Write for "
+            "example PUBLIC_URL=https://mail.example.com."
+        )
     if values["environment"].lower() in ("prod", "prd", "live"):
         reading.warn("ENVIRONMENT is not production, so the defaults of development hold. Did you mean production?")
     everybody = (IPv4Network("0.0.0.0/0"), IPv6Network("::/0"))

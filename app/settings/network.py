@@ -82,6 +82,22 @@ def _host_in_origin(name: str) -> str:
     return ascii_name
 
 
+def public_url(text: str) -> str:
+    """The address of this service in a browser, in the form in which origins are compared, and its path."""
+    expected = "an URL such as https://mail.example.com or https://www.example.com/mail, without a query or a password"
+    match = re.fullmatch(r"(https?://[^/?#@\\\s]+)(/[^?#]*)?", text, re.IGNORECASE)
+    if match is None:
+        raise Unusable(expected)
+    path = (match[2] or "").rstrip("/")
+    # It is repeated in pages, in shells and in headers.
+    if not re.fullmatch(r"(/(?!\.{1,2}(/|\Z))[A-Za-z0-9._~-]+){0,20}", path):
+        raise Unusable(f"{expected}; its path has letters, digits, dots, dashes, underscores and tildes alone")
+    try:
+        return f"{origin(match[1])}{path}"
+    except Unusable as error:
+        raise Unusable(f"{expected}; its host is none") from error
+
+
 def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     """IP addresses and networks in CIDR notation, separated by commas."""
     found = []

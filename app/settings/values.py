@@ -61,6 +61,8 @@ class Settings:
     environment: str = "development"
     host: str = "127.0.0.1"
     port: int = 8000
+    public_url: str | None = None
+    """Where browsers reach the service: scheme, host and path in normal form, without a slash at the end."""
     web_processes: int = 1
     web_threads: int = 64
     keep_alive_s: int = 75

@@ -89,6 +89,14 @@ VARIABLES = (
     ),
     Variable("HOST", "host", network.host, "127.0.0.1", "address to listen on"),
     Variable("PORT", "port", whole_number(1, 65535), "8000", "port to listen on"),
+    Variable(
+        "PUBLIC_URL",
+        "public_url",
+        network.public_url,
+        "",
+        "where browsers reach the service, path included; default: what a trusted proxy says, else Host",
+        "https://mail.example.com",
+    ),
     Variable("WEB_PROCESSES", "web_processes", whole_number(1, 256), "1", "processes that serve"),
     Variable("WEB_THREADS", "web_threads", whole_number(1, 4096), "64", "threads in each process"),
     Variable(
@@ -192,7 +200,7 @@ VARIABLES = (
         "guards.trusted_proxies",
         network.networks,
         "",
-        "addresses and networks whose X-Forwarded-For is believed",
+        "addresses and networks whose X-Forwarded-For, -Host, -Proto, -Prefix and Forwarded are believed",
         "127.0.0.1,10.0.0.0/8",
     ),
     Variable(

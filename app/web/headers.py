@@ -4,13 +4,11 @@ The outermost layer, so that errors and refusals carry them too and a form's scr
 """
 
 import re
-from collections.abc import Sequence
 from secrets import token_hex
 
 import structlog
 from flask import Flask, Request, Response, current_app
 
-from app.guards.client_address import Network, parse_address
 from app.model.origin import is_local
 from app.settings import Settings
 from app.web.current import current_globals, current_request
@@ -64,7 +62,7 @@ def register(app: Flask, settings: Settings) -> None:
     def dress(response: Response) -> Response:
         request, g = current_request(), current_globals()
         headers = [("X-Request-ID", g.request_id)]
-        if _is_encrypted(request, settings.guards.trusted_proxies):
+        if request.is_secure:
             headers.append(("Strict-Transport-Security", "max-age=31536000"))
         if call := api_call():
             headers.append(("api-supported-versions", ", ".join(call.supported)))
@@ -103,14 +101,6 @@ def _allowed_headers(request: Request) -> str:
     if where is Surface.FORMS:
         names = {lower: name for lower, name in names.items() if lower not in _NOT_FOR_FORMS}
     return ", ".join(names.values())
-
-
-def _is_encrypted(request: Request, trusted_proxies: Sequence[Network]) -> bool:
-    """Whether the browser's own connection is TLS, be it to a trusted proxy that says so."""
-    if request.is_secure or request.environ.get("HTTP_X_FORWARDED_PROTO") != "https":
-        return request.is_secure
-    peer = parse_address(request.environ.get("REMOTE_ADDR", ""))
-    return peer is not None and any(peer in network for network in trusted_proxies)
 
 
 def is_allowed_origin(origin: str, allowed: frozenset[str]) -> bool:

@@ -54,8 +54,8 @@ class ProblemSchema(Schema):
     )
 
 
-def openapi(app: Flask) -> "OpenAPI":
-    """The app's document; made when the first surface asks for it."""
+def openapi(app: Flask, *, public_url: str | None) -> "OpenAPI":
+    """The app's document; made when the first surface asks for it. Without `public_url` its paths are the host's."""
     if _EXTENSION not in app.extensions:
         app.config.update(
             API_TITLE="Letterbox",
@@ -63,7 +63,8 @@ def openapi(app: Flask) -> "OpenAPI":
             OPENAPI_VERSION="3.0.3",
             OPENAPI_URL_PREFIX="/",
             OPENAPI_JSON_PATH="openapi.json",
-            API_SPEC_OPTIONS={"info": {"description": _DESCRIPTION}},
+            API_SPEC_OPTIONS={"info": {"description": _DESCRIPTION}}
+            | ({"servers": [{"url": public_url}]} if public_url else {}),
         )
         document = OpenAPI(app, spec_kwargs={"extra_plugins": [_AccessPlugin(app)]})
         document.spec.components.security_scheme("token", _TOKEN)

@@ -135,11 +135,11 @@ def api_call() -> APICall | None:
 
 def location_of(resource: str, identifier: str) -> str:
     """The path of one item, in the form in which the client named the version of its own request."""
-    call = api_call()
+    call, root = api_call(), current_request().environ.get("SCRIPT_NAME", "")
     if call is None or call.version is None or call.source is VersionSource.URL:
         version = call.version if call and call.version else "1.0"
-        return f"/api/{_segment(version)}/{resource}/{identifier}"
-    return f"/api/{resource}/{identifier}?api-version={call.version}"
+        return f"{root}/api/{_segment(version)}/{resource}/{identifier}"
+    return f"{root}/api/{resource}/{identifier}?api-version={call.version}"
 
 
 def page_of(resource: str, **changes: str) -> str:
@@ -147,13 +147,13 @@ def page_of(resource: str, **changes: str) -> str:
 
     The query is the request's, with `changes` in place of the parameters of those names (matched without case).
     """
-    call = api_call()
+    call, root = api_call(), current_request().environ.get("SCRIPT_NAME", "")
     replaced = {name.lower() for name in changes} | {"api-version"}
     kept = [(name, value) for name, value in current_request().args.items(multi=True) if name.lower() not in replaced]
     if call is None or call.version is None or call.source is VersionSource.URL:
         version = call.version if call and call.version else "1.0"
-        return f"/api/{_segment(version)}/{resource}?{urlencode([*kept, *changes.items()])}"
-    return f"/api/{resource}?{urlencode([('api-version', call.version), *kept, *changes.items()])}"
+        return f"{root}/api/{_segment(version)}/{resource}?{urlencode([*kept, *changes.items()])}"
+    return f"{root}/api/{resource}?{urlencode([('api-version', call.version), *kept, *changes.items()])}"
 
 
 def _named_outside_the_path(environ: "WSGIEnvironment") -> tuple[str, VersionSource | None]:

@@ -18,6 +18,7 @@ from app.forms.submission import Receipt, Recognised, Submission, Visitor
 from app.intake import checks, receiving
 from app.model.form import Form
 from app.settings import GuardSettings, Settings
+from app.web import own_url
 
 ORIGIN = "https://www.example.com"
 PAGE = f"{ORIGIN}/contact"
@@ -85,6 +86,7 @@ def make_counter(tmp_path: Path) -> Iterator[MakeCounter]:
         pages.register(app, settings=settings, inbox=None)
         app.register_blueprint(checks.create(counter.office, find=counter.find))
         app.register_blueprint(receiving.create(counter.office, find=counter.find, submit=counter.submit))
+        own_url.register(app, settings)
         counter.client = app.test_client()
         return counter
 

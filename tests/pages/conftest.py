@@ -10,12 +10,15 @@ from app import pages
 from app.inbox import InboxStore
 from app.model.smtp import Account, SMTPConfiguration
 from app.settings import Settings
+from app.web import own_url
 
 
 def make_client(*, inbox: InboxStore | None, settings: Settings | None = None) -> FlaskClient:
     """A client of an application that has the pages and nothing else."""
     app = Flask(__name__, static_folder=None)
-    pages.register(app, settings=settings or Settings(), inbox=inbox)
+    settings = settings or Settings()
+    pages.register(app, settings=settings, inbox=inbox)
+    own_url.register(app, settings)
     return app.test_client()
 
 

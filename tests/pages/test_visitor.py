@@ -94,3 +94,15 @@ def test_nothing_is_changed_by_a_get(client: FlaskClient, store: InboxStore, pat
     deliver(store)
     assert client.get(f"/inbox/{path}", headers={"Sec-Fetch-Site": "same-origin"}).status_code in (404, 405)
     assert len(store.list()) == 1
+
+
+def test_the_host_of_the_public_url_is_one_of_these_names_and_its_origin_ours(store: InboxStore) -> None:
+    settings = Settings(public_url="https://mail.example.com/box", environment="staging")
+    client = make_client(inbox=store, settings=settings)
+    for host in ("mail.example.com", "127.0.0.1:8000"):
+        assert client.get("/box/inbox", headers={"Host": host}).status_code == 200
+        answer = client.post("/inbox/clear", headers={"Host": host, "Origin": "https://mail.example.com"})
+        assert (answer.status_code, answer.headers["Location"]) == (303, "/box/inbox")
+        assert client.post("/inbox/clear", headers={"Host": host, "Origin": f"https://{host}:1"}).status_code == 403
+    for host in ("evil.example", "", "evil.example, mail.example.com"):
+        assert client.get("/box/inbox", headers={"Host": host}).status_code == 403

@@ -39,6 +39,14 @@ def test_a_proxy_that_is_everybody_is_warned_of() -> None:
     assert "TRUSTED_PROXIES" in load(TRUSTED_PROXIES="0.0.0.0/0").warnings[0]
 
 
+def test_production_without_a_public_url_says_what_to_set() -> None:
+    production = smtp(ENTRY, ENVIRONMENT="production")
+
+    assert any("PUBLIC_URL=https://mail.example.com" in warning for warning in load(**production).warnings)
+    assert load(**production, PUBLIC_URL="https://mail.example.com").warnings == ()
+    assert load(**smtp(ENTRY)).warnings == ()
+
+
 def test_an_environment_that_may_mean_production_is_warned_of() -> None:
     assert "Did you mean production?" in load(ENVIRONMENT="prod").warnings[0]
 

@@ -11,8 +11,20 @@ function followSystem() {
 followSystem();
 prefersDark.addEventListener("change", followSystem);
 
+const { root } = reference.dataset;
+const server = reference.dataset.server || location.origin;
+
+// Calls go to the address under which this page was opened, whichever one the document names.
+function sendHere(request) {
+  if (!request.loadSpec && request.url.startsWith(server)) {
+    request.url = location.origin + root + request.url.slice(server.length);
+  }
+  return request;
+}
+
 SwaggerUIBundle({
-  url: reference.dataset.openapi,
+  url: `${root}/openapi.json`,
+  requestInterceptor: sendHere,
   domNode: reference,
   deepLinking: true,
   displayRequestDuration: true,
