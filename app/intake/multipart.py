@@ -11,6 +11,8 @@ _LONGEST_BOUNDARY = 200
 _LONGEST_HEAD = 16 * 1024
 """Octets of a part's header fields; browsers write some hundred."""
 _MOST_PARAMETERS = 10
+_MOST_PARTS = 4000
+"""Also those that hold nothing, which are no fields: each costs time."""
 
 
 class MultipartInvalid(ValueError):
@@ -37,13 +39,16 @@ def parts_of(body: bytes, boundary: str) -> Iterator[Part]:
     if position < 2 and not body.startswith(delimiter[2:]):
         raise MultipartInvalid("no part")
     position += len(delimiter) - 2
-    while not body.startswith(b"--", position):
+    for _ in range(_MOST_PARTS):
+        if body.startswith(b"--", position):
+            return
         start = _line_end(body, position)
         end = body.find(delimiter, start - 2)
         if end < 0:
             raise MultipartInvalid("no end")
-        yield _part(body[start : max(start, end)])
+        yield _part(body, start, max(start, end))
         position = end + len(delimiter)
+    raise MultipartInvalid("too many parts")
 
 
 def _line_end(body: bytes, position: int) -> int:
@@ -54,11 +59,15 @@ def _line_end(body: bytes, position: int) -> int:
     return end + 2
 
 
-def _part(octets: bytes) -> Part:
-    head, separator, content = octets.partition(b"\r\n\r\n")
-    # Without content, some programs leave out the line break behind the empty line.
-    if not (separator or octets.endswith(b"\r\n")) or len(head) > _LONGEST_HEAD:
-        raise MultipartInvalid("a part without an end of its header")
+def _part(body: bytes, start: int, end: int) -> Part:
+    head_end = body.find(b"\r\n\r\n", start, min(end, start + _LONGEST_HEAD + 4))
+    content_start = head_end + 4
+    if head_end < 0:
+        # Without content, some programs leave out the line break behind the empty line.
+        head_end = content_start = end
+        if not body.endswith(b"\r\n", start, end) or end - start > _LONGEST_HEAD:
+            raise MultipartInvalid("a part without an end of its header")
+    head = body[start:head_end]
     fields: dict[bytes, bytes] = {}
     for line in head.replace(b"\r\n ", b" ").replace(b"\r\n\t", b" ").split(b"\r\n"):
         name, _, value = line.partition(b":")
@@ -71,7 +80,7 @@ def _part(octets: bytes) -> Part:
         name=parameters[b"name"],
         file_name=_extended(parameters.get(b"filename*")) or parameters.get(b"filename"),
         content_type=content_type.decode("latin-1") or None,
-        content=content,
+        content=body[content_start:end],
     )
 
 
@@ -100,9 +109,9 @@ def _quoted(rest: bytes) -> tuple[bytes, bytes]:
     Browsers write a quote as `%22` and line breaks as `%0D` and `%0A` (HTML, section 4.10.21.8), other programs a
     backslash before the quote; any other backslash is itself, as in a path of Windows.
     """
-    end = rest.find(b'"')
-    while end > 0 and rest[end - 1 : end] == b"\\" and (further := rest.find(b'"', end + 1)) > 0:
-        end = further
+    end = rest.replace(b'\\"', b"__").find(b'"')
+    if end < 0:
+        end = rest.rfind(b'"')
     text, rest = (rest[:end], rest[end + 1 :]) if end >= 0 else (rest, b"")
     for escaped, meant in ((b'\\"', b'"'), (b"%22", b'"'), (b"%0D", b"\r"), (b"%0A", b"\n")):
         text = text.replace(escaped, meant)

@@ -12,7 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from app.errors import SubmissionInvalid
 from app.forms.recognition import recognise
 from app.forms.submission import Submission
-from app.intake.bodies import Contents, File, contents_of
+from app.intake.bodies import LONGEST_VALUE, Contents, File, contents_of
 from app.messages.attachments import attachment_faults, attachment_of
 from app.model.attachment import Attachment
 from app.model.clock import Clock
@@ -20,8 +20,6 @@ from app.model.form import Fault, Form
 from app.settings import MessageLimits
 
 LONGEST_NAME = 200
-LONGEST_VALUE = 200_000
-"""Characters of one field."""
 
 _MOST_DRAINED = 64 * 1024 * 1024
 _LONGEST_DRAINING = timedelta(seconds=20)

@@ -2,7 +2,7 @@
 
 import json
 from typing import Any
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote_plus, unquote_to_bytes, urlencode
 
 import httpx
 import pytest
@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.errors import SubmissionInvalid
-from app.intake.bodies import Contents, contents_of
+from app.intake import bodies as reader
+from app.intake.bodies import LONGEST_VALUE, Contents, contents_of
 from app.model.form import Fault
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -231,8 +232,8 @@ def test_a_number_that_is_too_large_to_be_kept_is_refused() -> None:
     assert fault_of(b'{"a":{"b":1e999}}', "application/json") == {"": (Fault.UNREADABLE,)}
 
 
-def test_a_thousand_fields_are_taken_and_no_more() -> None:
-    for count in (1000, 1001):
+def test_two_thousand_fields_are_taken_and_no_more() -> None:
+    for count in (2000, 2001):
         names = [f"f{number}" for number in range(count)]
         part = '--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n1\r\n'
         bodies = [
@@ -241,10 +242,40 @@ def test_a_thousand_fields_are_taken_and_no_more() -> None:
             (json.dumps(dict.fromkeys(names, 1)).encode(), "application/json"),
         ]
         for body, mimetype in bodies:
-            if count == 1000:
+            if count == 2000:
                 assert contents_of(body, mimetype, {"boundary": "b"}).fields == tuple((name, "1") for name in names)
             else:
                 assert fault_of(body, mimetype, boundary="b") == {"": (Fault.TOO_MANY_FIELDS,)}
+
+
+@given(
+    st.lists(
+        st.sampled_from([*map(bytes, zip(range(256))), *[b"%", b"=", b"%41", b"%3D", b"%3d", b"%25", b"3D", b"2"] * 20])
+    ),
+    st.integers(3, 9),
+)
+def test_escapes_are_octets_wherever_a_block_ends(pieces: list[bytes], block: int) -> None:
+    octets = b"".join(pieces)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "_BLOCK", block)
+        assert reader.unquoted(octets) == unquote_to_bytes(octets.replace(b"+", b" "))
+
+
+@pytest.mark.parametrize("mimetype", [URLENCODED, "multipart/form-data"])
+@pytest.mark.parametrize("character", ["a", "ä", "字", "🙂"])
+def test_of_a_value_that_is_too_long_the_beginning_is_kept(mimetype: str, character: str) -> None:
+    text = "x" + character * 1_000_000
+    head = b'--b\r\nContent-Disposition: form-data; name="m"\r\n\r\n'
+    body = b"m=" + text.encode() if mimetype == URLENCODED else head + text.encode() + b"\r\n--b--"
+    ((_, value),) = contents_of(body, mimetype, {"boundary": "b"}).fields
+    assert LONGEST_VALUE < len(value) < len(text)
+    assert text.startswith(value)
+
+
+def test_a_form_of_too_many_values_or_too_much_wide_text_is_refused() -> None:
+    assert fault_of(b'{"a":[' + b"[]," * 20_000 + b"[]]}", "application/json") == {"": (Fault.TOO_MANY_FIELDS,)}
+    wide = b"a=" + b"a" * 190_000 + "🙂".encode() + b"&"
+    assert fault_of(wide * 20, URLENCODED) == {"": (Fault.TOO_LONG,)}
 
 
 def test_a_body_of_separators_is_refused_without_taking_it_apart() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.web.strict_json import JSONInvalid, parse_object
+from app.web.strict_json import JSONInvalid, TooManyValues, parse_object
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -43,7 +43,7 @@ json_values = st.recursive(
         (b'{"a":[{"b":-1e400}]}', "number that is too large"),
         (b'{"a":' + b"9" * 400 + b".0}", "number that is too large"),
         (b'{"a":' + b"9" * 5000 + b"}", "number that is too long"),
-        (b"[" * 200_000, "nested deeper than 32 levels"),
+        (b"[" * 9_000, "nested deeper than 32 levels"),
         (b'{"a":' * 33 + b"1" + b"}" * 33, "nested deeper than 32 levels"),
         (b'{"a":"\n"}', "not valid JSON"),
     ],
@@ -103,3 +103,44 @@ def test_any_object_comes_back_as_it_was(document: dict[str, object]) -> None:
 def test_no_bytes_raise_anything_else(body: bytes) -> None:
     with contextlib.suppress(JSONInvalid):
         parse_object(body)
+
+
+@pytest.mark.parametrize("number", [10_000, 10_001])
+@pytest.mark.parametrize("piece", ["1", "{}", "[ ]", '"a,b[{"', '"\\\\"', '"\\""', "true"])
+def test_ten_thousand_values_are_taken_and_no_more(number: int, piece: str) -> None:
+    # The object, the array and what is in it.
+    body = ('{"a":[' + " , ".join([piece] * (number - 2)) + "]}").encode()
+    if number == 10_000:
+        assert len(parse_object(body)["a"]) == number - 2
+    else:
+        with pytest.raises(TooManyValues, match="more than 10000 values"):
+            parse_object(body)
+
+
+def test_commas_and_brackets_in_texts_are_no_values() -> None:
+    document = {"a": ",[{" * 20_000, "b": '"' * 9_000 + "\\" * 9_001, "c": [1, [], {}]}
+    assert parse_object(json.dumps(document).encode()) == document
+
+
+@given(st.lists(json_values, max_size=3), st.sampled_from(["🙂", "字", "ä", "a", "\\", '"', "\n"]), st.booleans())
+def test_long_texts_are_read_like_short_ones(values: list[object], character: str, is_ascii: bool) -> None:
+    document = {"before": values, "long": character * 5_000, "file": "A" * 70_000, "list": ["A" * 5_000, "🙂", values]}
+    assert parse_object(json.dumps(document, ensure_ascii=is_ascii).encode("utf-8", "surrogatepass")) == document
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"A" * 70_000 + b"\xff", "not valid UTF-8 at byte 70016"),
+        (b"A" * 70_000 + b"\\ud800", "lone surrogate"),
+        (b"A" * 70_000 + b"\n", "Invalid control character"),
+        (b"A" * 70_000 + b"\\x", "Invalid .escape"),
+        (b'1","b":NaN,"c":"' + b"A" * 70_000, "NaN is not a JSON value"),
+        (b'1","b":-Infinity,"c":"' + b"A" * 70_000, "Infinity is not a JSON value"),
+        (b'1","' + b"n" * 70_000 + b'": "', "a property whose name is too long"),
+        (b'1","a":"' + b"A" * 70_000, "given more than once"),
+    ],
+)
+def test_what_is_wrong_beside_or_in_a_long_text_is_said(text: bytes, sentence: str) -> None:
+    with pytest.raises(JSONInvalid, match=sentence):
+        parse_object('{"🙂":"","a":"'.encode() + text + b'"}')
