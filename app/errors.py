@@ -12,6 +12,7 @@ LetterboxError
  ├─ KeyTaken                   the caller has used its idempotency key for another request that is on record
  ├─ KeyMismatch                the idempotency key was used for a request that asked for something else
  ├─ KeyInUse                   the first request with the idempotency key is still under way
+ ├─ KeyRecordGone              the record of the request that the idempotency key was used for was deleted
  ├─ EmailNotFound
  ├─ TokenInvalid               an access token that is unknown, malformed, expired or revoked
  ├─ ClientRejected             client credentials that are wrong
@@ -118,6 +119,16 @@ class KeyMismatch(LetterboxError):
 class KeyInUse(LetterboxError):
     def __init__(self) -> None:
         super().__init__("The first request with this Idempotency-Key is still under way.")
+
+
+class KeyRecordGone(LetterboxError):
+    """What became of the first request cannot be said any more, and it must not be sent a second time."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The request with this Idempotency-Key was taken before, and its record was deleted since then. It is not "
+            "sent again; use a new key for a new request."
+        )
 
 
 class EmailNotFound(LetterboxError):

@@ -1,5 +1,6 @@
 """`/api/v1/emails`: send an email, look one up, list those of a project."""
 
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -15,7 +16,7 @@ from app.emails.look_up import list_emails, look_up
 from app.emails.office import Office
 from app.emails.queue import enqueue
 from app.emails.send import answer, send
-from app.errors import KeyTaken
+from app.errors import KeyInUse, KeyTaken
 from app.model.access import Permission
 from app.model.email import Email, EmailRequest, Status
 from app.model.outcome import Outcome, Stage
@@ -25,6 +26,9 @@ from app.web.body_reads import TURN
 from app.web.current import current_request
 from app.web.preferences import REPLAYED, idempotency_key, wants_async
 from app.web.versions import location_of, page_of
+
+_MOST_TRIES = 5
+"""Of one request whose key others take and give back at the same time."""
 
 
 class AttemptSchema(Schema):
@@ -68,7 +72,7 @@ def blueprint(office: Office) -> APIBlueprint:
     @routes.response(201, EmailSchema(), description="A server has accepted the message; see Location.")
     @routes.problems(
         s400="A property is wrong, the sender has to wait, or the SMTP configuration is unknown.",
-        s409="The first request with this Idempotency-Key is still under way; see Retry-After.",
+        s409="The first request with this key is still under way (see Retry-After), or its record was deleted.",
         s413="The body is larger than allowed.",
         s415="The body is not application/json, or it is compressed.",
         s422="The Idempotency-Key was used for another request.",
@@ -92,13 +96,11 @@ def blueprint(office: Office) -> APIBlueprint:
         """
         key = idempotency_key(office.settings.guards)
         accept = enqueue if wants_async() else partial(send, turn=current_request().environ.get(TURN))
-        while True:
-            try:
-                email = _replayed(office, key) or accept(office, request, caller=caller(), key=key, **query)
-                return _accepted(email)
-            except KeyTaken:
-                # Another request with the same key was a moment faster: its answer is this one's, too.
-                continue
+        for _ in range(_MOST_TRIES):
+            # Where another request with the same key was a moment faster, its answer is this one's, too.
+            with suppress(KeyTaken):
+                return _accepted(_replayed(office, key) or accept(office, request, caller=caller(), key=key, **query))
+        raise KeyInUse
 
     @routes.route("", methods=["GET"])
     @routes.arguments(ListingQuerySchema(), location="query")

@@ -26,6 +26,7 @@ log = structlog.get_logger(__name__)
 
 _TICK_S = 1.0
 _LONGEST_PAUSE_S = 1.0
+_LEAST_RETENTION = KEY_LIFETIME + timedelta(hours=1)
 
 
 @dataclass(slots=True)
@@ -163,7 +164,8 @@ def prune(office: Office, *, pause: Callable[[float], bool] = _pause) -> Pruned:
 def _portions(office: Office) -> dict[str, Callable[[Connection], int]]:
     """What deletes a portion of each table, by the attribute of `Pruned` that counts it."""
     now = office.clock()
-    emails_before = to_ms(now - timedelta(days=office.settings.email_retention_days))
+    # While a repeated request is answered with it, a record is there.
+    emails_before = to_ms(now - max(timedelta(days=office.settings.email_retention_days), _LEAST_RETENTION))
     cooldowns_before = to_ms(now - timedelta(days=office.settings.cooldown_retention_days))
     now_ms, keys_before = to_ms(now), to_ms(now - KEY_LIFETIME)
     return {

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from app.emails.office import Office
 from app.emails.record import KEY_LIFETIME
-from app.errors import KeyInUse, KeyMismatch
+from app.errors import KeyInUse, KeyMismatch, KeyRecordGone
 from app.model.email import Email, Phase, Status
 from app.storage import emails, idempotency
 from app.storage.idempotency import IdempotencyKey
@@ -14,8 +14,8 @@ from app.storage.times import to_ms
 def earlier_email(office: Office, key: IdempotencyKey) -> Email | None:
     """The email of the first request with this key, as that request was answered; None when the key is new.
 
-    Raises KeyMismatch, KeyInUse and RecordUnavailable. The record is read instead of a stored answer, so a crash in the
-    middle of the first request is answered truthfully, too.
+    Raises KeyMismatch, KeyInUse, KeyRecordGone and RecordUnavailable. The record is read instead of a stored answer, so
+    a crash in the middle of the first request is answered truthfully, too.
     """
     valid_from_ms = to_ms(office.clock() - KEY_LIFETIME)
     known = office.database.read(lambda connection: idempotency.find(connection, key, valid_from_ms=valid_from_ms))
@@ -25,7 +25,7 @@ def earlier_email(office: Office, key: IdempotencyKey) -> Email | None:
         raise KeyMismatch
     email = office.database.read(lambda connection: emails.find(connection, known.email_id))
     if email is None:
-        return None
+        raise KeyRecordGone
     if email.is_queued:
         return _as_it_was_accepted(email)
     if email.phase is not Phase.SETTLED:

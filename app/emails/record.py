@@ -34,6 +34,9 @@ KEY_LIFETIME = timedelta(hours=24)
 Also = Callable[[Connection, Email], None]
 """What is written together with an email that was added; what it raises undoes both."""
 
+_MOST_IDS = 10
+"""Of 32 random bits: among a million emails each is taken with a chance of 1 in 4000."""
+
 _MILLISECOND = timedelta(milliseconds=1)
 _LEASE_MS = LEASE // _MILLISECOND
 _KEY_LIFETIME_MS = KEY_LIFETIME // _MILLISECOND
@@ -44,9 +47,7 @@ def open_record(office: Office, draft: Email, *, key: IdempotencyKey | None = No
 
     Raises CooldownActive, KeyTaken, and RecordUnavailable with nothing recorded.
     """
-    email = draft
-    while not _write_row(office, email, key=key, queued=None):
-        email = replace(email, id=emails.new_id())
+    email = _with_free_id(draft, lambda email: _write_row(office, email, key=key, queued=None))
     office.under_way[email.id] = email
     return email
 
@@ -60,10 +61,7 @@ def open_queued_record(
     also: Also | None = None,
 ) -> Email:
     """The same for an email that a worker will deliver; `pack` makes its message, which is stored with it."""
-    email = draft
-    while not _write_row(office, email, key=key, queued=pack(email), also=also):
-        email = replace(email, id=emails.new_id())
-    return email
+    return _with_free_id(draft, lambda email: _write_row(office, email, key=key, queued=pack(email), also=also))
 
 
 def count_without_record(office: Office, draft: Email, *, also: Also | None) -> None:
@@ -218,6 +216,16 @@ def settle_abandoned(office: Office) -> None:
     for email in office.database.write(work):
         office.metrics.emails.labels(email.status).inc()
         log.warning("an email was left behind by its process", email_id=email.id, status=email.status)
+
+
+def _with_free_id(draft: Email, write: Callable[[Email], bool]) -> Email:
+    """The draft as it was written: under its own id, or the first one that is not taken."""
+    email = draft
+    for _ in range(_MOST_IDS):
+        if write(email):
+            return email
+        email = replace(email, id=emails.new_id())
+    raise RecordUnavailable("No free id was found for the email, so nothing was sent.")
 
 
 def _write_row(

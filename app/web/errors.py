@@ -96,6 +96,10 @@ def _key_in_use(error: errors.KeyInUse) -> Response:
     return response
 
 
+def _key_record_gone(error: errors.KeyRecordGone) -> Response:
+    return problem(409, "Conflict", str(error))
+
+
 def _email_not_found(error: errors.EmailNotFound) -> Response:
     return not_found(f"Email '{error.email_id}' was not found.")
 
@@ -196,6 +200,7 @@ _HANDLERS: dict[type[Exception], Any] = {
     errors.Overloaded: _overloaded,
     errors.KeyMismatch: _key_mismatch,
     errors.KeyInUse: _key_in_use,
+    errors.KeyRecordGone: _key_record_gone,
     errors.EmailNotFound: _email_not_found,
     errors.TokenInvalid: _token_invalid,
     errors.PermissionMissing: _permission_missing,

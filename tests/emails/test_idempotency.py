@@ -6,14 +6,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 from werkzeug.test import TestResponse
 
 from app.connections import access
 from app.emails import record
+from app.emails.housekeeping import prune
 from app.emails.office import Office
 from app.emails.queue import deliver_one
 from app.model.access import Permission
 from app.model.clock import utc_now
+from app.storage import emails
 from tests.conftest import MakeService, Service, valid_request
 from tests.smtp_server import SMTPServer
 
@@ -159,6 +162,52 @@ def test_a_key_is_forgotten_after_a_day(make_service: MakeService) -> None:
     second = service.post(headers=keyed("j-1"))
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.headers["Location"] != second.headers["Location"]
+
+
+@pytest.mark.parametrize("prefer", [{}, {"Prefer": "respond-async"}])
+def test_a_key_whose_record_was_deleted_sends_nothing_again(
+    make_service: MakeService, database_url: str, prefer: dict[str, str]
+) -> None:
+    service = make_service(database_url=database_url)
+    office: Office = service.app.extensions["letterbox"]
+    body = valid_request()
+    assert service.post(json=body, headers=keyed("g-1", **prefer)).status_code in (201, 202)
+    office.database.write(lambda connection: connection.execute(text("DELETE FROM emails")) and None)
+    again = service.post(json=body, headers=keyed("g-1", **prefer))
+    assert again.status_code == 409
+    assert "Retry-After" not in again.headers, "that would change nothing"
+    assert again.json is not None
+    assert "deleted" in again.json["detail"]
+    assert record.claim(office) == []
+
+
+def test_a_record_is_kept_for_as_long_as_its_key(make_service: MakeService) -> None:
+    moment = utc_now()
+    service = make_service(clock=lambda: moment, email_retention_days=1)
+    office: Office = service.app.extensions["letterbox"]
+    service.post(headers=keyed("h-1"))
+    moment += timedelta(hours=24, minutes=1)
+    assert prune(office).emails == 0
+    moment += timedelta(hours=1)
+    assert prune(office).emails == 1
+
+
+def test_a_key_that_others_take_again_and_again_is_in_use(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    service.post(headers=keyed("i-1"))
+    monkeypatch.setattr("app.api.emails.earlier_email", lambda *_: None)
+    taken = service.post(headers=keyed("i-1"))
+    assert taken.status_code == 409
+    assert "Retry-After" in taken.headers
+
+
+@pytest.mark.parametrize("prefer", [{}, {"Prefer": "respond-async"}])
+def test_where_every_id_is_taken_the_request_is_refused(
+    service: Service, prefer: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = service.post()
+    assert taken.json is not None
+    monkeypatch.setattr(emails, "new_id", lambda: taken.json["id"] if taken.json else "")
+    assert service.post(headers=prefer).status_code == 503
 
 
 def test_after_a_crash_the_key_answers_with_what_the_record_says(make_service: MakeService) -> None:
