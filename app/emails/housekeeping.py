@@ -1,6 +1,8 @@
 """What has to happen without a caller: late outcomes, abandoned rows, pruning, the monthly test message.
 
-One thread per process. Every duty is safe when many processes do it at the same time.
+Three threads per process: leases are renewed in one that does nothing else, because a lease that lapses lets others
+take this process for dead; what takes long, as pruning and a message to a slow server, holds no short duty up. Every
+duty is safe when many processes do it at the same time.
 """
 
 import threading
@@ -26,14 +28,18 @@ log = structlog.get_logger(__name__)
 
 _TICK_S = 1.0
 _LONGEST_PAUSE_S = 1.0
+_STOP_S = 3.0
 _LEAST_RETENTION = KEY_LIFETIME + timedelta(hours=1)
 
 
 @dataclass(slots=True)
 class _Duty:
+    """`thread` names the one that performs it."""
+
     name: str
     period: timedelta
     perform: Callable[[Office], object]
+    thread: str = "housekeeping"
     due_at: float = float("-inf")
 
 
@@ -49,34 +55,38 @@ class Housekeeper:
     now: Callable[[], float] = monotonic
     _duties: list[_Duty] = field(init=False)
     _stopped: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    _threads: list[threading.Thread] = field(default_factory=list)
     _tended_at: tuple[float, datetime] | None = None
 
     def __post_init__(self) -> None:
         self._duties = [
             _Duty("write late outcomes", timedelta(seconds=1), Office.write_kept_outcomes),
             _Duty("notice changed connections", timedelta(seconds=1), _notice_changes),
-            _Duty("tend leases", timedelta(seconds=5), self._tend_leases),
+            _Duty("tend leases", timedelta(seconds=5), self._tend_leases, "leases"),
             _Duty("write uses of tokens", timedelta(seconds=10), _write_uses),
-            _Duty("prune", timedelta(hours=1), self._prune),
+            _Duty("prune", timedelta(hours=1), self._prune, "long duties"),
         ]
         if self.office.settings.monthly_test_email:
-            self._duties.append(_Duty("monthly test message", timedelta(hours=1), send_monthly_test))
+            self._duties.append(_Duty("monthly test", timedelta(hours=1), send_monthly_test, "long duties"))
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="housekeeping", daemon=True)
-        self._thread.start()
+        for name in dict.fromkeys(duty.thread for duty in self._duties):
+            thread = threading.Thread(target=self._run, args=(name,), name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def stop(self) -> None:
+        """Begin nothing more, and wait for what is being done, but not for long: it may be a server that is silent."""
         self._stopped.set()
-        if self._thread is not None:
-            self._thread.join()
+        stop_by = monotonic() + _STOP_S
+        for thread in self._threads:
+            thread.join(max(0.0, stop_by - monotonic()))
 
-    def perform_due(self) -> None:
-        """Perform what is due now; a duty that fails is logged and comes round again."""
+    def perform_due(self, thread: str | None = None) -> None:
+        """Perform what is due now, of one thread or all; a duty that fails is logged and comes round again."""
         now = self.now()
         for duty in self._duties:
-            if duty.due_at > now:
+            if duty.due_at > now or thread not in (None, duty.thread) or self._stopped.is_set():
                 continue
             duty.due_at = now + duty.period.total_seconds()
             try:
@@ -99,20 +109,13 @@ class Housekeeper:
         self._tended_at = now, moment
 
     def _prune(self, office: Office) -> None:
-        prune(office, pause=self._perform_others)
+        prune(office, pause=lambda pause_s: not self._stopped.wait(pause_s))
 
-    def _perform_others(self, pause_s: float) -> bool:
-        """What is due meanwhile does not wait for the end of a duty that takes long; whether that goes on."""
-        if self._stopped.wait(pause_s):
-            return False
-        self.perform_due()
-        return True
-
-    def _run(self) -> None:
+    def _run(self, thread: str) -> None:
         # At once, so that also a service that never lives long says what became of its predecessors' emails.
-        self.perform_due()
+        self.perform_due(thread)
         while not self._stopped.wait(_TICK_S):
-            self.perform_due()
+            self.perform_due(thread)
 
 
 def _notice_changes(office: Office) -> None:

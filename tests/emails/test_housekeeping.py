@@ -1,9 +1,11 @@
 """What happens without a caller: crashes, a database that comes back, pruning, the monthly test message."""
 
+import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from app.emails import housekeeping, record
 from app.emails.housekeeping import Housekeeper
@@ -12,9 +14,10 @@ from app.emails.office import Office
 from app.errors import RecordRefused, RecordUnavailable
 from app.model.email import Email, Phase, Status
 from app.storage import emails, form_marks
-from app.storage.times import to_ms
+from app.storage.tables import emails as emails_table
+from app.storage.times import from_ms, to_ms
 from tests.conftest import MakeService, Service, valid_request
-from tests.smtp_server import SMTPServer
+from tests.smtp_server import Hang, SMTPServer
 
 
 class Clock:
@@ -232,6 +235,45 @@ def test_the_monthly_message_fails_with_the_first_server_even_when_another_would
         assert send_monthly_test(_office(service))
     assert healthy.received == []
     assert "the monthly test message was not delivered" in caplog.text
+
+
+def test_leases_are_renewed_while_the_monthly_message_waits_for_a_silent_server(
+    make_service: MakeService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "_TICK_S", 0.01)
+    clock = Clock()
+    with SMTPServer(faults={"MAIL": Hang()}) as server:
+        configuration = server.configuration(timeout_s=60)
+        service = make_service(
+            clock=clock,
+            monthly_test_email=True,
+            smtp_configurations=(configuration,),
+            reception_email="office@example.com",
+        )
+        office = _office(service)
+        keeper = Housekeeper(office, clock, clock.monotonic)
+        keeper.start()
+        _wait_until(lambda: any("MAIL" in line for transcript in server.transcripts for line in transcript))
+        left = _leave(office, is_handed_over=True)
+        office.under_way[left.id] = left
+        for _ in range(8):
+            clock.now += timedelta(seconds=6)
+            _wait_until(lambda: _lease_until(office, left) > clock.now + timedelta(seconds=20))
+        record.settle_abandoned(office)
+        assert _status(office, left) is Status.SENDING
+    keeper.stop()
+
+
+def _lease_until(office: Office, left: Email) -> datetime:
+    query = select(emails_table.c.lease_until).where(emails_table.c.id == left.id)
+    return from_ms(office.database.read(lambda connection: connection.execute(query).scalar_one()))
+
+
+def _wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_duty_that_fails_stops_no_other(make_service: MakeService, caplog: pytest.LogCaptureFixture) -> None:

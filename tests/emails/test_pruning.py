@@ -120,19 +120,22 @@ def test_it_ends_between_two_portions_when_it_is_told_to(office: Office) -> None
 
 
 def test_what_is_due_meanwhile_does_not_wait_for_the_end(office: Office) -> None:
-    fill(office, "emails")
-    now = 1000.0
-    performed: list[int] = []
+    is_under_way, is_renewed = threading.Event(), threading.Event()
 
-    def advance(_: Office) -> None:
-        nonlocal now
-        performed.append(count(office, tables.emails) - YOUNG)
-        now += 5
+    def prune(_: Office) -> None:
+        is_under_way.set()
+        is_renewed.wait(5)
 
-    keeper = Housekeeper(office, lambda: NOW, lambda: now)
-    keeper._duties[2].perform = advance
-    keeper.perform_due()
-    assert performed == [7, 4, 1, 0]
+    def renew(_: Office) -> None:
+        if is_under_way.wait(2):
+            is_renewed.set()
+
+    keeper = Housekeeper(office, lambda: NOW)
+    for duty in keeper._duties:
+        duty.perform = {"prune": prune, "tend leases": renew}.get(duty.name, lambda _: None)
+    keeper.start()
+    assert is_renewed.wait(4)
+    keeper.stop()
 
 
 def test_a_stop_does_not_wait_for_the_end(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
