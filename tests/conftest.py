@@ -131,9 +131,13 @@ class Service:
 
     def newest(self) -> EmailMessage:
         """The newest message of the inbox, read by the standard library's parser."""
+        return message_from_bytes(self.newest_source(), policy=policy.default)
+
+    def newest_source(self) -> bytes:
+        """The newest message of the inbox as it came over the wire."""
         source = self.inbox.source(self.inbox.list()[0].id)
         assert source is not None
-        return message_from_bytes(source, policy=policy.default)
+        return source
 
 
 def valid_request(**properties: Any) -> dict[str, Any]:

@@ -6,9 +6,11 @@ way into the mail. Rules and deny-list: `email-api` section 3 and `message-safet
 
 import re
 import unicodedata
+from binascii import a2b_base64
+from codecs import getincrementaldecoder
 from collections.abc import Iterator
 
-from app.messages.content_types import checked_content_type, guessed_content_type
+from app.messages.content_types import ContentType, guessed_content_type
 from app.messages.headers import cleaned
 from app.model.attachment import Attachment
 from app.settings import MessageLimits
@@ -39,14 +41,39 @@ def attachment_faults(
 
 
 def attachment_of(*, file_name: str, base64_content: str, content_type: str | None) -> Attachment:
-    """The attachment of properties without faults; a missing content type is guessed from the file name."""
+    """The attachment of properties without faults; a missing content type is guessed from the file name.
+
+    A text without a character set would be read as ASCII: it gets `utf-8` where it is that.
+    """
     name = _plain_name(file_name)
     return Attachment(
         file_name=name,
-        content_type=checked_content_type(content_type) if content_type else guessed_content_type(name),
+        content_type=str(_with_charset(content_type or guessed_content_type(name), base64_content)),
         base64=base64_content,
         size=len(base64_content) // 4 * 3 - _padding(base64_content),
     )
+
+
+def _with_charset(content_type: str, base64_content: str) -> ContentType:
+    read = ContentType.read(content_type)
+    if not read.media_type.startswith("text/") or "charset" in read.parameters or not _is_utf8_only(base64_content):
+        return read
+    return read.with_charset("utf-8")
+
+
+def _is_utf8_only(base64_content: str) -> bool:
+    """Whether a text is UTF-8 and not ASCII as well; decoded in slices and no further than to the answer."""
+    decoder = getincrementaldecoder("utf-8")()
+    is_ascii = True
+    try:
+        for start in range(0, len(base64_content), _SLICE):
+            octets = a2b_base64(base64_content[start : start + _SLICE])
+            is_ascii = is_ascii and octets.isascii()
+            decoder.decode(octets)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return not is_ascii
 
 
 def _plain_name(as_given: str) -> str:
@@ -112,7 +139,7 @@ def _strange_octets(text: str, *, end: int) -> Iterator[bytes]:
 def _content_type_fault(content_type: str | None) -> str | None:
     if content_type:
         try:
-            checked_content_type(content_type)
+            ContentType.read(content_type)
         except ValueError:
             return "The ContentType field is not a valid content type."
     return None

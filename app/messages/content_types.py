@@ -1,14 +1,31 @@
-"""Which content type an attachment has (RFC 6838), as its caller says or as its name tells. Used by `attachments`.
+"""Content types of attachments (RFC 2045, section 5.1), as the caller says or as the file's name tells.
+
+Used by `attachments`, which checks them, and by `mime`, which writes them. A parameter is read here and written anew,
+so nothing in it is passed on as it came.
 
 The table is fixed here instead of taken from `mimetypes`, which reads the machine's files and changes with Python.
 """
 
 import re
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+from app.messages.headers import LONGEST_LINE, parameter
 
 UNKNOWN = "application/octet-stream"
 
 _RESTRICTED_NAME = r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
 _TYPE_AND_SUBTYPE = re.compile(f"{_RESTRICTED_NAME}/{_RESTRICTED_NAME}")
+_WORD = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]++"
+"""A token (RFC 2045, section 5.1)."""
+# Without * ' %, which mean something else in a name (RFC 2231, section 7) and to some parsers in a value, too.
+_PLAIN_WORD = r"[!#$&+.^_`{|}~0-9A-Za-z-]++"
+_QUOTED = r'"((?:[ !#-\[\]-~]++|\\[ -~])*+)"'
+_PARAMETER = re.compile(rf"[ \t]*+;[ \t]*+(?:({_PLAIN_WORD})[ \t]*+=[ \t]*+(?:{_QUOTED}|({_WORD})))?+[ \t]*+")
+_QUOTED_PAIR = re.compile(r"\\(.)")
+_MOST_PARAMETERS = 10
+_LONGEST = 1000
+"""Characters of a content type; each parameter may be folded to lines of less than that."""
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
@@ -72,15 +89,65 @@ _BY_EXTENSION = {
 }
 
 
-def checked_content_type(value: str) -> str:
-    """`value` in lower case; raises ValueError unless it is `type/subtype` of RFC 6838 names, without parameters.
+@dataclass(frozen=True, slots=True)
+class ContentType:
+    """`type/subtype` in lower case, and its parameters: names in lower case, values without quotes."""
 
-    `multipart/*` and `message/*` would change the structure of the mail around them and become `UNKNOWN`.
-    """
-    if _TYPE_AND_SUBTYPE.fullmatch(value) is None:
-        raise ValueError("not a content type")
-    value = value.lower()
-    return UNKNOWN if value.startswith(("multipart/", "message/")) else value
+    media_type: str
+    parameters: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The content type in `text`. Raises ValueError for anything but the names, tokens and quoted strings of RFCs.
+
+        `multipart/*` and `message/*` would change the structure of the mail around them and become `UNKNOWN`. A `name`
+        is left out: the name of the file is another property.
+        """
+        match = _TYPE_AND_SUBTYPE.match(text)
+        if match is None or len(text) > _LONGEST:
+            raise ValueError("not a content type")
+        media_type, position = match[0].lower(), match.end()
+        parameters: dict[str, str] = {}
+        while position < len(text) and (found := _PARAMETER.match(text, position)) is not None:
+            position = found.end()
+            name, quoted, token = found.groups()
+            if name is None:
+                continue
+            value = token if quoted is None else _QUOTED_PAIR.sub(r"\1", quoted)
+            # Some parsers decode an encoded word wherever it is.
+            if name.lower() in parameters or "=?" in value:
+                raise ValueError("a parameter given twice, or an encoded word in it")
+            parameters[name.lower()] = value
+        if text[position:].strip(" \t") or len(parameters) > _MOST_PARAMETERS:
+            raise ValueError("not parameters of a content type, or too many")
+        if media_type.startswith(("multipart/", "message/")):
+            return cls(UNKNOWN)
+        return cls(media_type, {name: value for name, value in parameters.items() if name != "name"})
+
+    def with_charset(self, charset: str) -> Self:
+        """The same type with this character set."""
+        return replace(self, parameters=self.parameters | {"charset": charset})
+
+    def field(self) -> str:
+        """The field Content-Type without its line end, in lines of at most 77, so that a `;` may follow.
+
+        A token stands as it is, because some calendars look for `method=REQUEST` in these letters.
+        """
+        field = f"Content-Type: {self.media_type}"
+        for name, value in self.parameters.items():
+            token = f" {name}={value}"
+            if re.fullmatch(_PLAIN_WORD, value) is None or len(token) >= LONGEST_LINE:
+                field += parameter(name, value)
+            elif len(field) - field.rfind("\n") + len(token) < LONGEST_LINE:
+                field += f";{token}"
+            else:
+                field += f";\r\n{token}"
+        return field
+
+    def __str__(self) -> str:
+        """In one line, as `read` takes it."""
+        quoted = ((name, re.sub(r'(["\\])', r"\\\1", value)) for name, value in self.parameters.items())
+        return self.media_type + "".join(f'; {name}="{value}"' for name, value in quoted)
 
 
 def guessed_content_type(file_name: str) -> str:

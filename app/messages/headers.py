@@ -15,7 +15,7 @@ import idna
 from app.messages.encoded_words import encoded_words
 from app.model.email import Priority
 
-_LONGEST_LINE = 78
+LONGEST_LINE = 78
 _LONGEST_LINE_AT_ALL = 998
 _LAST_COLUMN_FOR_WORDS = 40
 
@@ -60,10 +60,10 @@ def unstructured_field(name: str, value: str) -> str:
     """One field of free text, such as Subject, from a value that is cleaned here."""
     value = cleaned(value).strip()
     if value.isascii():
-        if len(name) + 2 + len(value) <= _LONGEST_LINE:
+        if len(name) + 2 + len(value) <= LONGEST_LINE:
             return f"{name}: {value}\r\n"
         # Folding must not leave a line of white space alone, so only single spaces are folded at.
-        if "  " not in value and max(map(len, value.split(" "))) <= _LONGEST_LINE - len(name) - 2:
+        if "  " not in value and max(map(len, value.split(" "))) <= LONGEST_LINE - len(name) - 2:
             return f"{name}: {_folded_at_spaces(value, len(name) + 2)}\r\n"
     if len(name) + 2 > _LAST_COLUMN_FOR_WORDS:
         return f"{name}:\r\n {encoded_words(value, column=1)}\r\n"
@@ -112,12 +112,12 @@ def address_field(name: str, address: str, display_name: str = "") -> str:
         return f"{name}: {address}\r\n"
     column = len(name) + 2
     escaped = display_name.replace("\\", "\\\\").replace('"', '\\"')
-    if escaped.isascii() and column + len(escaped) + 2 <= _LONGEST_LINE:
+    if escaped.isascii() and column + len(escaped) + 2 <= LONGEST_LINE:
         phrase = f'"{escaped}"'
     else:
         phrase = encoded_words(display_name, column=column)
     last_line = column + len(phrase) if "\r\n" not in phrase else len(phrase) - phrase.rindex("\n") - 1
-    gap = " " if last_line + len(address) + 3 <= _LONGEST_LINE else "\r\n "
+    gap = " " if last_line + len(address) + 3 <= LONGEST_LINE else "\r\n "
     return f"{name}: {phrase}{gap}<{address}>\r\n"
 
 
@@ -149,11 +149,11 @@ def parameter(name: str, value: str) -> str:
     (RFC 2231 sections 3 and 4), which is what current mail clients read.
     """
     value = cleaned(value)
-    if value.isascii() and '"' not in value and "\\" not in value and len(name) + len(value) + 5 <= _LONGEST_LINE:
+    if value.isascii() and '"' not in value and "\\" not in value and len(name) + len(value) + 5 <= LONGEST_LINE:
         return f';\r\n {name}="{value}"'
     characters = [quote(character, safe="!#$&+-.^_`|~") for character in value]
     encoded = "".join(characters)
-    if len(name) + len(encoded) + len(" *=utf-8'';") <= _LONGEST_LINE:
+    if len(name) + len(encoded) + len(" *=utf-8'';") <= LONGEST_LINE:
         return f";\r\n {name}*=utf-8''{encoded}"
     return _continued(name, characters)
 
@@ -170,7 +170,7 @@ def _folded(name: str, stretches: Sequence[str]) -> str:
     """The field with its value in `stretches`, which begin with a space and hold no other place to fold at."""
     lines = [f"{name}:"]
     for stretch in stretches:
-        if len(lines[-1]) + len(stretch) <= _LONGEST_LINE:
+        if len(lines[-1]) + len(stretch) <= LONGEST_LINE:
             lines[-1] += stretch
         else:
             lines.append(stretch)
@@ -180,13 +180,13 @@ def _folded(name: str, stretches: Sequence[str]) -> str:
 def _folded_at_spaces(value: str, column: int) -> str:
     lines = []
     start = 0
-    room = _LONGEST_LINE - column
+    room = LONGEST_LINE - column
     while len(value) - start > room:
         # No word is longer than the room, so there is a space to find.
         space = value.rindex(" ", start + 1, start + room + 1)
         lines.append(value[start:space])
         start = space
-        room = _LONGEST_LINE
+        room = LONGEST_LINE
     lines.append(value[start:])
     return "\r\n".join(lines)
 
@@ -196,7 +196,7 @@ def _continued(name: str, characters: list[str]) -> str:
     section = f"{name}*0*=utf-8''"
     for character in characters:
         # One column for the leading space, one for the `;` of the next section.
-        if len(section) + len(character) + 2 > _LONGEST_LINE:
+        if len(section) + len(character) + 2 > LONGEST_LINE:
             sections.append(section)
             section = f"{name}*{len(sections)}*="
         section += character

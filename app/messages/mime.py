@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from app.messages.charsets import UTF_8, declared, fitted
-from app.messages.content_types import checked_content_type
+from app.messages.content_types import ContentType
 from app.messages.headers import parameter
 from app.model.attachment import Attachment
 
@@ -101,9 +101,9 @@ def _multipart_fields(subtype: str, boundary: str) -> str:
 
 def _attachment_fields(attachment: Attachment) -> str:
     # The name stands in both fields because older clients and filters look only at Content-Type.
-    content_type = checked_content_type(attachment.content_type)
+    content_type = ContentType.read(attachment.content_type)
     return (
-        f"Content-Type: {content_type}{parameter('name', attachment.file_name)}\r\n"
+        f"{content_type.field()}{parameter('name', attachment.file_name)}\r\n"
         "Content-Transfer-Encoding: base64\r\n"
         f"Content-Disposition: attachment{parameter('filename', attachment.file_name)}\r\n"
     )

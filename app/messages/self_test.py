@@ -26,7 +26,7 @@ _REQUESTS = (
         message="first\n.\nlast\r.\r\n.\n\r\nBcc: evil@x.example",
         subject_template=f"{_SMUGGLED}\r\nBcc: evil@x.example\u2028Bcc: evil@x.example",
         body_template="{Message}",
-        attachments=(Attachment(f"{_SMUGGLED}\r\nX-Evil: 1.txt", "text/plain", "aGk=", 2),),
+        attachments=(Attachment(f"{_SMUGGLED}\r\nX-Evil: 1.txt", 'text/plain; charset=utf-8; x="a;b\\"c"', "aGk=", 2),),
     ),
     EmailRequest(
         email="sender@example.com",

@@ -160,6 +160,36 @@ def test_attachments_arrive_byte_for_byte(service: Service) -> None:
     assert types == ["application/octet-stream", "application/octet-stream", "application/pdf", "text/plain"]
 
 
+INVITATION = """BEGIN:VCALENDAR\r
+VERSION:2.0\r
+PRODID:-//Example//Booking//EN\r
+METHOD:REQUEST\r
+BEGIN:VEVENT\r
+UID:4711@example.com\r
+DTSTAMP:20260107T123456Z\r
+DTSTART:20260109T180000Z\r
+SUMMARY:Tisch für zwei\r
+ORGANIZER:mailto:office@example.com\r
+ATTENDEE;RSVP=TRUE:mailto:anna@example.com\r
+END:VEVENT\r
+END:VCALENDAR\r
+""".encode()
+
+
+@pytest.mark.parametrize("charset", ["; charset=utf-8", ""])
+def test_a_calendar_invitation_arrives_intact(service: Service, charset: str) -> None:
+    content_type = f"text/calendar; method=REQUEST{charset}"
+    invitation = {"FileName": "invite.ics", "Base64Content": base64.b64encode(INVITATION).decode()}
+    answer = service.post(json=valid_request(Attachments=[invitation | {"ContentType": content_type}]))
+    assert answer.status_code == 201
+    (part,) = service.newest().iter_attachments()
+    assert part.get_content_type() == "text/calendar"
+    assert dict(part["Content-Type"].params) == {"method": "REQUEST", "charset": "utf-8", "name": "invite.ics"}
+    assert part.get_payload(decode=True) == INVITATION
+    assert part.get_content().splitlines() == INVITATION.decode().splitlines()
+    assert b"Content-Type: text/calendar; method=REQUEST; charset=utf-8;\r\n name=" in service.newest_source()
+
+
 @pytest.mark.parametrize(
     ("priority", "expected"),
     [

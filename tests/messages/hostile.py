@@ -80,14 +80,34 @@ charsets = st.one_of(
 # Around the border of the pieces that base64 is wrapped in; cut from one text, because drawing octets takes long.
 LARGE = st.integers(29_170, 29_200).map(lambda length: random.Random(0).randbytes(length))
 
+_PARAMETER_VALUES = (
+    "REQUEST", "utf-8", "", " ", "a b", "a;b", "\\", '"', 'a"; name="evil.exe', "a\\", "(comment)", "a'b%41", "?=",
+    "x" * 60, "y" * 75, "z w" * 60, "\\" * 90, "/:=@[]<>,", "= ?",
+)  # fmt: skip
+parameters = st.dictionaries(
+    st.sampled_from(["charset", "method", "x-a", "n.o", "name", "boundary", "format", "p" * 60]),
+    st.sampled_from(_PARAMETER_VALUES),
+    max_size=10,
+)
+
+
+def _content_type(media_type: str, parameters: dict[str, str]) -> str:
+    quoted = {name: value.replace("\\", "\\\\").replace('"', '\\"') for name, value in parameters.items()}
+    return media_type + "".join(f'; {name}="{value}"' for name, value in quoted.items())
+
+
+content_types = st.builds(
+    _content_type,
+    st.sampled_from(["application/pdf", "text/plain", "image/svg+xml", "message/rfc822", "multipart/mixed"]),
+    st.one_of(st.just({}), parameters),
+)
+
 attachments = st.builds(
     lambda name, content_type, content: Attachment(
         name, content_type, base64.b64encode(content).decode(), len(content)
     ),
     name=texts,
-    content_type=st.sampled_from(
-        ["application/pdf", "text/plain", "image/svg+xml", "message/rfc822", "multipart/mixed"]
-    ),
+    content_type=content_types,
     content=st.one_of(st.binary(max_size=200), LARGE, st.just(b"\r\n.\r\n" * 20)),
 )
 

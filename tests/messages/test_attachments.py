@@ -197,10 +197,20 @@ def test_sizes_around_the_slices_pass(size: int) -> None:
         ("multipart/mixed", "application/octet-stream"),
         ("Message/RFC822", "application/octet-stream"),
         ("message/partial", "application/octet-stream"),
+        ('multipart/mixed; boundary="x"', "application/octet-stream"),
+        ("text/plain; charset=utf-8", 'text/plain; charset="utf-8"'),
+        ("text/plain;name=x", "text/plain"),
+        ("text/plain ; CHARSET = UTF-8 ;", 'text/plain; charset="UTF-8"'),
+        ("text/calendar; method=REQUEST; charset=utf-8", 'text/calendar; method="REQUEST"; charset="utf-8"'),
+        (r'text/x; a="b; c=\"d\\"', r'text/x; a="b; c=\"d\\"'),
+        (r'application/pdf; name="C:\plan.pdf"; x=""', 'application/pdf; x=""'),
+        ("text/x" + "".join(f";p{number}=v" for number in range(10)), None),
     ],
 )
-def test_a_content_type_is_type_and_subtype(content_type: str, expected: str) -> None:
-    assert read(content_type=content_type).content_type == expected
+def test_a_content_type_is_read_with_its_parameters(content_type: str, expected: str | None) -> None:
+    given = read(content_type=content_type).content_type
+    assert given == (expected or content_type.replace(";", "; ").replace("=v", '="v"'))
+    assert read(content_type=given).content_type == given
 
 
 @pytest.mark.parametrize(
@@ -211,8 +221,23 @@ def test_a_content_type_is_type_and_subtype(content_type: str, expected: str) ->
         "text/",
         "/plain",
         "text/plain/x",
-        "text/plain; charset=utf-8",
-        "text/plain;name=x",
+        "text/plain; charset",
+        "text/plain; charset=",
+        "text/plain; charset=a b",
+        "text/plain; charset=utf-8; Charset=utf-8",
+        "text/plain; name*=utf-8''evil.exe",
+        "text/plain; name*0=evil.exe",
+        "text/plain; a=b=c",
+        "text/plain; a=b, c=d",
+        'text/plain; a="b',
+        'text/plain; a="b\\"',
+        'text/plain; a="b" c=d',
+        'text/plain; a="\r\n\r\nx"',
+        'text/plain; a="ä"',
+        'text/plain; a="\0"',
+        'text/plain; a="=?utf-8?q?x?="',
+        "text/x" + "".join(f";p{number}=v" for number in range(11)),
+        "text/x; a=" + "b" * 1000,
         "text/plain\r\nX-Evil: 1",
         "text/plain\n",
         " text/plain",
@@ -246,6 +271,28 @@ def test_any_other_content_type_is_refused(content_type: str) -> None:
 )
 def test_a_missing_content_type_is_guessed_from_the_name(content_type: str | None, name: str, expected: str) -> None:
     assert read(name, content_type=content_type).content_type == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "expected"),
+    [
+        ("Grüße".encode(), "text/plain", 'text/plain; charset="utf-8"'),
+        ("Grüße".encode(), None, 'text/plain; charset="utf-8"'),
+        ("Grüße".encode(), "text/calendar; method=REQUEST", 'text/calendar; method="REQUEST"; charset="utf-8"'),
+        ("Grüße".encode(), "text/plain; charset=koi8-r", 'text/plain; charset="koi8-r"'),
+        ("Grüße".encode(), "application/xml", "application/xml"),
+        (b"plain", "text/plain", "text/plain"),
+        (b"", "text/plain", "text/plain"),
+        ("Grüße".encode("latin-1"), "text/plain", "text/plain"),
+        ("Grüße".encode()[:3], "text/plain", "text/plain"),
+        (b"a" * 196_607 + "€".encode() + b"a" * 196_607, "text/plain", 'text/plain; charset="utf-8"'),
+        (b"a" * 196_607 + "€".encode() + b"\xff", "text/plain", "text/plain"),
+    ],
+)
+def test_a_text_that_is_utf8_says_so(content: bytes, content_type: str | None, expected: str) -> None:
+    read_ = read("notes.txt", base64.b64encode(content).decode(), content_type)
+    assert read_.content_type == expected
+    assert base64.b64decode(read_.base64) == content
 
 
 def test_everything_wrong_is_named_at_once() -> None:

@@ -43,7 +43,7 @@ class Spoiled(Composer):
             lambda content: content.replace(b"Content-Disposition", b"X-Evil: 1\r\nContent-Disposition"),
             "a field in a part",
         ),
-        (lambda content: content.replace(b"text/plain;\r\n name", b"text/html;\r\n name"), "other parts"),
+        (lambda content: content.replace(b"text/plain; charset=utf-8;", b"text/html; charset=utf-8;"), "other parts"),
         (lambda content: content.replace(b"name", b"other"), "another file name"),
         (lambda content: content.replace(b"last", b"lost"), "another text"),
         (lambda content: content.replace(b"&lt;", b"<"), "HTML that acts"),

@@ -155,10 +155,20 @@ def check_parts(part: WirePart, request: EmailRequest, charset: str) -> None:
         assert_harmless(as_text(texts[1]))
     for leaf, attachment in zip(files, request.attachments, strict=True):
         assert sorted(leaf.names) == ["Content-Disposition", "Content-Transfer-Encoding", "Content-Type"]
-        is_structural = attachment.content_type.startswith(("message/", "multipart/"))
-        assert leaf.content_type == ("application/octet-stream" if is_structural else attachment.content_type)
+        content_type, parameters = intended_type(attachment.content_type)
+        assert leaf.content_type == content_type
+        assert {name: value for name, value in leaf.parameters.items() if name != "name"} == parameters
         assert leaf.file_name() == header_safe(attachment.file_name)
         assert leaf.content == base64.b64decode(attachment.base64)
+
+
+def intended_type(content_type: str) -> tuple[str, dict[str, str]]:
+    """What a hostile content type, in which every value is a quoted string, may become."""
+    if content_type.startswith(("message/", "multipart/")):
+        return "application/octet-stream", {}
+    pairs = re.findall(r'; ([^=]+)="((?:[^"\\]|\\.)*)"', content_type)
+    parameters = {name: re.sub(r"\\(.)", r"\1", value) for name, value in pairs if name != "name"}
+    return content_type.partition(";")[0], parameters
 
 
 def check_with_standard_library(content: bytes, part: WirePart, request: EmailRequest, message: Message) -> None:
@@ -179,6 +189,14 @@ def check_with_standard_library(content: bytes, part: WirePart, request: EmailRe
             # an attachment is read.
             if not REFUSED_IN_NAMES & set(attachment.file_name):
                 assert leaf.get_filename("") == header_safe(attachment.file_name).strip()
+        for leaf, attachment in zip(
+            [leaf for leaf in modern.walk() if not leaf.is_multipart()][len(leaves) - len(request.attachments) :],
+            request.attachments,
+            strict=True,
+        ):
+            read = dict(leaf["Content-Type"].params)
+            read.pop("name", None)
+            assert read == intended_type(attachment.content_type)[1]
     if not message.needs_smtputf8:
         assert str(modern["Subject"]) == expected_subject(request)
         (address,) = modern["Reply-To"].addresses

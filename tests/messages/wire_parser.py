@@ -15,7 +15,7 @@ ENCODED_WORD = re.compile(r"=\?utf-8\?([bq])\?([!->@-~]+)\?=")  # RFC 2047 secti
 TOKEN = r"[!#$%&'*+.^_`{|}~0-9A-Za-z-]+"
 FIELD = re.compile(r"([!-9;-~]+): ?(.*)", re.DOTALL)
 PARAMETER = re.compile(rf';[ \t]*({TOKEN})=(?:"([^"\\\r\n]*)"|({TOKEN}))')
-SECTION = re.compile(r"([a-z]+)(?:\*(0|[1-9][0-9]*))?(\*)?")
+SECTION = re.compile(r"([a-z0-9.-]+)(?:\*(0|[1-9][0-9]*))?(\*)?")
 ADDRESS_TOKEN = re.compile(
     rf'[ \t]*(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<dot_atom>{ATEXT}+(?:\.{ATEXT}+)*)|(?P<special>[<>@,:;]))[ \t]*'
 )
