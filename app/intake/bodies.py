@@ -3,14 +3,14 @@
 import sys
 from binascii import a2b_qp
 from codecs import BOM_UTF8
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from werkzeug.exceptions import UnsupportedMediaType
 
 from app.errors import SubmissionInvalid
-from app.intake.charsets import decoded, decoder_for
+from app.intake.charsets import decoded, decoder_for, own_decoder
 from app.intake.multipart import MultipartInvalid, Part, parts_of
 from app.model.form import Fault
 from app.web.strict_json import JSONInvalid, TooManyValues, parse_object
@@ -82,7 +82,7 @@ def _urlencoded(body: bytes) -> Contents:
             pairs.append((_value(body, start, name_end), _value(body, name_end + 1, end)))
         if len(pairs) > MOST_FIELDS:
             break
-    return Contents(_decoded(pairs, len(body)))
+    return Contents(_decoded(pairs, {}, len(body)))
 
 
 def _value(body: bytes, start: int, end: int) -> bytes:
@@ -138,16 +138,22 @@ def _block(octets: bytes) -> bytes:
     return a2b_qp(octets).translate(_SIGNS)
 
 
-def _decoded(pairs: list[tuple[bytes, bytes]], length: int) -> tuple[tuple[str, str], ...]:
-    """All in one encoding, because a page has one; a field `_charset_` says which (HTML, section 4.10.18.5)."""
+def _decoded(pairs: list[tuple[bytes, bytes]], charsets: Mapping[int, str], length: int) -> tuple[tuple[str, str], ...]:
+    """All in one encoding, because a page has one; a field `_charset_` says which (HTML, section 4.10.18.5).
+
+    `charsets` are those of values that name their own, by their places (RFC 7578, section 4.6).
+    """
     if len(pairs) > MOST_FIELDS:
         raise SubmissionInvalid({"": [Fault.TOO_MANY_FIELDS]})
+    own = {place: codec for place, charset in charsets.items() if (codec := own_decoder(pairs[place][1], charset))}
     named = next((value.decode("latin-1") for name, value in pairs if name == b"_charset_"), "")
-    codec = decoder_for((octets for pair in pairs for octets in pair), named)
+    page = decoder_for(
+        (octets for place, pair in enumerate(pairs) for octets in (pair[:1] if place in own else pair)), named
+    )
     room = length + _ROOM
     fields: list[tuple[str, str]] = []
-    for name, value in pairs:
-        fields.append((decoded(name, codec), decoded(value, codec)))
+    for place, (name, value) in enumerate(pairs):
+        fields.append((decoded(name, page), decoded(value, own.get(place, page))))
         room -= sys.getsizeof(fields[-1][1])
         if room < 0:
             raise SubmissionInvalid({"": [Fault.TOO_LONG]})
@@ -157,9 +163,12 @@ def _decoded(pairs: list[tuple[bytes, bytes]], length: int) -> tuple[tuple[str, 
 def _multipart(body: bytes, boundary: str) -> Contents:
     fields: list[tuple[bytes, bytes]] = []
     found: list[tuple[int, Part]] = []
+    charsets: dict[int, str] = {}
     try:
         for part in parts_of(body, boundary):
             if part.file_name is None:
+                if part.charset:
+                    charsets[len(fields)] = part.charset
                 fields.append((part.name, _shortened(part.content)))
             elif part.file_name or part.content:
                 # A file input where nothing was chosen sends a part with neither.
@@ -171,7 +180,7 @@ def _multipart(body: bytes, boundary: str) -> Contents:
                 raise SubmissionInvalid({part.name.decode("utf-8", "replace"): [Fault.TOO_MANY_FILES]})
     except MultipartInvalid as error:
         raise SubmissionInvalid({"": [Fault.UNREADABLE]}) from error
-    texts = _decoded(fields, len(body))
+    texts = _decoded(fields, charsets, len(body))
     return Contents(texts, tuple(File(*texts[place], part.content_type, part.content) for place, part in found))
 
 

@@ -21,11 +21,12 @@ class MultipartInvalid(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`file_name` is None for a field; its content is then the field's value."""
+    """`file_name` is None for a field; its content is then the field's value. `charset` is the content type's."""
 
     name: bytes
     file_name: bytes | None
     content_type: str | None
+    charset: str
     content: bytes
 
 
@@ -75,13 +76,22 @@ def _part(body: bytes, start: int, end: int) -> Part:
     disposition, parameters = _parameters(fields.get(b"content-disposition", b""))
     if disposition != b"form-data" or b"name" not in parameters:
         raise MultipartInvalid("a part without a name")
-    content_type = fields.get(b"content-type", b"").partition(b";")[0].strip()
+    content_type = fields.get(b"content-type", b"")
     return Part(
         name=parameters[b"name"],
         file_name=_extended(parameters.get(b"filename*")) or parameters.get(b"filename"),
         content_type=content_type.decode("latin-1") or None,
+        charset=_charset(content_type),
         content=body[content_start:end],
     )
+
+
+def _charset(content_type: bytes) -> str:
+    try:
+        _, parameters = _parameters(content_type)
+    except MultipartInvalid:
+        return ""
+    return parameters.get(b"charset", b"").decode("latin-1")
 
 
 def _parameters(value: bytes) -> tuple[bytes, dict[bytes, bytes]]:

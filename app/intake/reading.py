@@ -18,6 +18,7 @@ from app.model.attachment import Attachment
 from app.model.clock import Clock
 from app.model.form import Fault, Form
 from app.settings import MessageLimits
+from app.web.media_types import media_type
 
 LONGEST_NAME = 200
 
@@ -127,8 +128,14 @@ def _file_name(file: File) -> str:
 def _attachment(file: File) -> Attachment:
     base64_content = b64encode(file.content).decode("ascii")
     name = _file_name(file)
-    # What a browser makes of a file that it does not know is not the visitor's fault.
-    known = file.content_type
-    if known and attachment_faults(file_name=None, base64_content=None, content_type=known, limits=MessageLimits()):
-        known = None
-    return attachment_of(file_name=name, base64_content=base64_content, content_type=known)
+    return attachment_of(
+        file_name=name, base64_content=base64_content, content_type=_readable_type(file.content_type or "")
+    )
+
+
+def _readable_type(content_type: str) -> str | None:
+    """What a browser makes of a file that it does not know is not the visitor's fault; its parameters may be odd."""
+    for readable in (content_type, media_type(content_type)):
+        if not attachment_faults(file_name=None, base64_content=None, content_type=readable, limits=MessageLimits()):
+            return readable
+    return None

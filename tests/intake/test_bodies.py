@@ -62,6 +62,9 @@ def test_hostile_names_and_values_arrive_as_they_are() -> None:
         ("teşekkürler".encode("cp1254"), "ISO-8859-9", "teşekkürler"),
         ("привет".encode("koi8-r"), "KOI8-R", "привет"),
         ("日本語".encode("cp932"), "Shift_JIS", "日本語"),
+        ("Köln".encode(), "iso-8859-1", "KÃ¶ln"),
+        ("Köln".encode(), "UTF8", "Köln"),
+        ("привет".encode("cp1251"), "cp1251", "привет"),
         ("中文".encode("gb18030"), "gbk", "中文"),
         (b"\x81\x8d", "", "\x81\x8d"),
         (b"\xff", "utf-8", "ÿ"),
@@ -78,6 +81,34 @@ def test_text_in_any_encoding_is_read(octets: bytes, named: str, text: str) -> N
         head + b'_charset_"\r\n\r\n' + named.encode() + b"\r\n" + head + b'text"\r\n\r\n' + octets + b"\r\n--b--\r\n"
     )
     assert multipart(parts).fields == (("_charset_", named), ("text", text))
+
+
+@pytest.mark.parametrize(
+    ("label", "octets", "text"),
+    [
+        ("text/plain; charset=ISO-8859-1", "Köln".encode("latin-1"), "Köln"),
+        ('text/plain;charset="iso-8859-2"', "Łódź".encode("iso8859-2"), "Łódź"),
+        ("text/plain; charset=utf-8", "Köln".encode(), "Köln"),
+        ("text/plain; charset=UTF8", "Köln".encode(), "Köln"),
+        ("text/plain; charset=latin1", "Köln".encode("latin-1"), "Köln"),
+        ("text/plain; format=flowed; charset=windows-1252", "9 €".encode("cp1252"), "9 €"),
+        ("application/json; charset=koi8-r", "привет".encode("koi8-r"), "привет"),
+        # What is said and cannot be, or is said by default, is as good as nothing: the form's own encoding decides.
+        ("text/plain; charset=us-ascii", "Köln".encode(), "Köln"),
+        ("text/plain; charset=utf-8", "Köln".encode("latin-1"), "Köln"),
+        ("text/plain; charset=no-such", "Köln".encode(), "Köln"),
+        ("text/plain; " + "a=b; " * 20 + "charset=koi8-r", "Köln".encode(), "Köln"),
+    ],
+)
+def test_a_part_in_an_encoding_of_its_own_is_read_in_that(label: str, octets: bytes, text: str) -> None:
+    head = b'--b\r\nContent-Disposition: form-data; name="%b"\r\n'
+    own = head % "größe".encode() + f"Content-Type: {label}\r\n\r\n".encode() + octets + b"\r\n"
+    other = head % b"other" + b"\r\n" + "Grüße".encode() + b"\r\n"
+    fields = multipart(own + other + b"--b--\r\n").fields
+    assert fields[0][1] == text
+    if (label, octets) != ("text/plain; charset=utf-8", "Köln".encode("latin-1")):
+        # The others are not read in it, nor are names.
+        assert fields == (("größe", text), ("other", "Grüße"))
 
 
 def test_one_field_that_is_not_utf8_decides_for_all_of_a_form() -> None:
@@ -163,7 +194,7 @@ epilogue""")
         ("umlaut", "ü.txt"),
     )
     assert [(file.name, file.content_type, file.content) for file in read.files] == [
-        ("plain", "text/plain", b"content"),
+        ("plain", "text/plain; charset=utf-8", b"content"),
         ("umlaut", None, b""),
     ]
 

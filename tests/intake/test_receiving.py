@@ -60,6 +60,23 @@ def test_files_become_attachments_and_their_names_stay_in_the_table(counter: Cou
     assert "photo" not in counter.recognised[0].custom_fields
 
 
+@pytest.mark.parametrize(
+    ("label", "kept"),
+    [
+        ("text/csv; charset=windows-1252; header=present", 'text/csv; charset="windows-1252"; header="present"'),
+        ("text/csv", 'text/csv; charset="utf-8"'),
+        ("text/calendar; method=REPLY; name=x", 'text/calendar; method="REPLY"; charset="utf-8"'),
+        ("text/csv; charset", 'text/csv; charset="utf-8"'),
+        ("text/csv; x=ä", 'text/csv; charset="utf-8"'),
+        ("csv; charset=utf-8", 'text/csv; charset="utf-8"'),
+        ("multipart/mixed; boundary=x", "application/octet-stream"),
+    ],
+)
+def test_the_parameters_of_a_files_content_type_are_kept(counter: Counter, label: str, kept: str) -> None:
+    counter.post(FIELDS | {"list": (io.BytesIO("Köln;1".encode()), "list.csv", label)})
+    assert counter.submissions[0].files[0].content_type == kept
+
+
 def test_a_redirect_that_is_allowed_is_followed_with_get(counter: Counter) -> None:
     answer = counter.post(FIELDS | {"_next": "/thanks"})
     assert answer.status_code == 303
