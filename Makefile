@@ -2,11 +2,9 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-# ALTCHA's widget, a file of JavaScript; the framework that its package is made for is not needed.
-WIDGET := --no-deps altcha-django
 PIP    := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constraint requirements.lock
 
-.PHONY: run test lint format bench bench-quick lock clean install
+.PHONY: run test lint format bench bench-quick lock altcha clean install
 
 run: $(VENV)/.run ## install what is missing, then serve
 	$(BIN)/letterbox serve
@@ -37,9 +35,16 @@ install: $(VENV)/.run
 lock: ## take the newest versions of everything
 	rm -rf $(VENV)/lock && $(PYTHON) -m venv $(VENV)/lock
 	$(VENV)/lock/bin/python -m pip --quiet install --editable '.[dev,postgresql,redis,celery]'
-	$(VENV)/lock/bin/python -m pip --quiet install $(WIDGET)
 	(head -2 requirements.lock; $(VENV)/lock/bin/python -m pip freeze --exclude-editable) > $(VENV)/requirements.lock
 	mv $(VENV)/requirements.lock requirements.lock && rm -rf $(VENV)/lock
+
+# Its package is made for a framework that is not needed; it carries the widget, which the npm package has, too.
+altcha: $(VENV)/.run ## take the newest widget of ALTCHA
+	$(BIN)/python -m pip --quiet install --no-deps --upgrade --target $(VENV)/altcha altcha-django
+	cp $(VENV)/altcha/altcha_django/static/altcha_django/altcha.min.js app/intake/altcha/altcha.js
+	cp $(VENV)/altcha/altcha_django/static/altcha_django/i18n/all.js app/intake/altcha/texts.js
+	cp $(VENV)/altcha/altcha_django/static/altcha_django/altcha.min.js.VERSION app/intake/altcha/VERSION
+	rm -rf $(VENV)/altcha
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
@@ -48,7 +53,6 @@ $(VENV)/.run: pyproject.toml requirements.lock
 	@echo "Installing into $(VENV), once ..."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[postgresql,redis]'
-	$(PIP) $(WIDGET)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run

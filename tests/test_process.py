@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,20 @@ class Running:
 
 @contextmanager
 def running(tmp_path: Path, server: SMTPServer | None = None, **environment: str) -> Iterator[Running]:
+    with serving([sys.executable, "-m", "app"], tmp_path, environment, server=server) as service:
+        yield service
+
+
+@contextmanager
+def serving(
+    letterbox: Sequence[str],
+    tmp_path: Path,
+    environment: Mapping[str, str],
+    *,
+    server: SMTPServer | None = None,
+    directory: Path | None = None,
+) -> Iterator[Running]:
+    """`letterbox serve`, started in the directory."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("SMTP_", "CORS_"))}
@@ -59,7 +73,7 @@ def running(tmp_path: Path, server: SMTPServer | None = None, **environment: str
         variables["SMTP_RECEPTION_EMAIL"] = "office@example.com"
     with (tmp_path / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "app", "serve"], env=variables | environment, stderr=log, text=True
+            [*letterbox, "serve"], env={**variables, **environment}, cwd=directory, stderr=log, text=True
         )
     service = Running(process, port)
     try:

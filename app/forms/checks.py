@@ -1,7 +1,6 @@
-"""Which checks there are: a captcha needs its keys, a proof of work its widget. Used by `manage`."""
+"""Which checks there are: a captcha needs its keys. Used by `manage`."""
 
 from app.forms.captcha import provider
-from app.forms.proof_of_work import WIDGET_MISSING, widget
 from app.model.form import HumanCheck
 from app.settings import Settings
 
@@ -9,8 +8,6 @@ from app.settings import Settings
 def unavailable_checks(settings: Settings) -> dict[HumanCheck, str]:
     """Why a form cannot have a check, in a sentence for its owner; empty where it can have any."""
     found = {}
-    if widget() is None:
-        found[HumanCheck.ALTCHA] = WIDGET_MISSING
     for check in (HumanCheck.TURNSTILE, HumanCheck.HCAPTCHA):
         asked = provider(settings, check)
         if asked is None or not (asked.site_key and asked.secret_key):

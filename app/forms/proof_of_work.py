@@ -3,7 +3,7 @@
 Challenges are those of the package `altcha` ("PoW v2"): the browser looks for the counter from which a key with a given
 beginning is derived (PBKDF2). Making one costs us one derivation, half a millisecond; judging a solution costs two
 HMACs, whatever was sent, because the key that we expect is in the challenge, signed. Nothing is stored until a solution
-is used. The widget is a file that the package `altcha-django` carries; it is served as it is, and never imported.
+is used.
 """
 
 import binascii
@@ -13,10 +13,7 @@ import secrets
 from base64 import b64decode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from hashlib import sha256
-from importlib import metadata
-from pathlib import Path
 from typing import Any
 
 from altcha import create_challenge
@@ -30,11 +27,6 @@ FIELD = "altcha"
 """The field of a form that the widget fills in."""
 LIFETIME = timedelta(minutes=20)
 """The widget fetches another one when it is over."""
-WIDGET_MISSING = (
-    "The check field cannot be altcha: its widget is not installed. "
-    "Run: pip install --no-deps -c requirements.lock altcha-django."
-)
-"""For the owner of a form."""
 
 _COST = 2_000
 _COUNTERS = 1_000
@@ -42,8 +34,6 @@ _COUNTERS = 1_000
 _LONGEST = 4_000
 """Three times a solution of the widget."""
 _SIGNING, _EXPECTING = "altcha challenge v1", "altcha key v1"
-_WIDGET_PACKAGE = "altcha-django"
-_STATIC = "altcha_django/static/altcha_django"
 
 _TEXTS = ("algorithm", "keyPrefix", "keySignature", "nonce", "salt")
 _NUMBERS = ("cost", "expiresAt", "keyLength")
@@ -55,15 +45,6 @@ class Proof:
 
     expires_at: datetime
     digest: str
-
-
-@dataclass(frozen=True, slots=True)
-class Widget:
-    """The script, its texts in other languages, and the version of the package that they come from."""
-
-    script: Path
-    texts: Path
-    version: str
 
 
 def new_challenge(office: Office, form: Form) -> dict[str, Any]:
@@ -110,18 +91,6 @@ def check(office: Office, form: Form, solution: str) -> Proof:
         raise CheckFailed(CheckFailure.PROOF_EXPIRED)
     digest = sha256(f"altcha\0{form.key}\0{parameters['nonce']}".encode()).hexdigest()
     return Proof(expires_at=expires_at, digest=digest)
-
-
-@lru_cache(maxsize=1)
-def widget() -> Widget | None:
-    """The widget's files; None where their package is not installed."""
-    try:
-        distribution = metadata.distribution(_WIDGET_PACKAGE)
-    except metadata.PackageNotFoundError:
-        return None
-    directory = Path(str(distribution.locate_file(_STATIC)))
-    found = Widget(directory / "altcha.min.js", directory / "i18n" / "all.js", distribution.version)
-    return found if found.script.is_file() and found.texts.is_file() else None
 
 
 def _read(solution: str) -> tuple[dict[str, Any], str, bytes]:

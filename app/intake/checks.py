@@ -13,7 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from secrets import token_urlsafe
 
-from flask import Blueprint, Response, abort, g, jsonify, request, send_file, url_for
+from flask import Blueprint, Response, g, jsonify, request, send_file, url_for
 
 from app.emails.office import Office
 from app.errors import FormNotFound, RecordUnavailable
@@ -27,6 +27,9 @@ FindForm = Callable[[Office, str], Form]
 _YEAR_S = 365 * 24 * 3600
 _HOUR_S = 3600
 _SCRIPT = Path(__file__).parent / "static" / "letterbox.js"
+_ALTCHA = Path(__file__).parent / "altcha"
+"""The widget as its makers publish it: `make altcha` takes the newest one."""
+ALTCHA_VERSION = (_ALTCHA / "VERSION").read_text(encoding="ascii").strip()
 _ALTCHA_LANGUAGES = {"pt": "pt-pt"}
 """Where its texts are called something else than the language."""
 
@@ -75,15 +78,15 @@ def create(office: Office, *, find: FindForm) -> Blueprint:
     def letterbox_script() -> Response:
         return _script(_SCRIPT, max_age_s=_HOUR_S, is_immutable=False)
 
-    @blueprint.get("/assets/altcha-<version>.js")
+    @blueprint.get(f"/assets/altcha-{ALTCHA_VERSION}.js")
     @access(is_open=True)
-    def altcha_script(version: str) -> Response:
-        return _script(_widget(version).script, max_age_s=_YEAR_S, is_immutable=True)
+    def altcha_script() -> Response:
+        return _script(_ALTCHA / "altcha.js", max_age_s=_YEAR_S, is_immutable=True)
 
-    @blueprint.get("/assets/altcha-texts-<version>.js")
+    @blueprint.get(f"/assets/altcha-texts-{ALTCHA_VERSION}.js")
     @access(is_open=True)
-    def altcha_texts(version: str) -> Response:
-        return _script(_widget(version).texts, max_age_s=_YEAR_S, is_immutable=True)
+    def altcha_texts() -> Response:
+        return _script(_ALTCHA / "texts.js", max_age_s=_YEAR_S, is_immutable=True)
 
     @blueprint.errorhandler(FormNotFound)
     def unknown(_: FormNotFound) -> Response:
@@ -145,25 +148,14 @@ def widgets_for(office: Office, form: Form, *, language: str = "en") -> Widgets:
 
 
 def altcha_scripts() -> tuple[str, ...]:
-    """The paths of the widget and of its texts, in the order in which a page loads them; empty without the widget."""
-    widget = proof_of_work.widget()
-    if widget is None:
-        return ()
-    names = ("checks.altcha_script", "checks.altcha_texts")
-    return tuple(url_for(name, version=widget.version) for name in names)
+    """The paths of the widget and of its texts, in the order in which a page loads them."""
+    return url_for("checks.altcha_script"), url_for("checks.altcha_texts")
 
 
 def _fresh(document: object) -> Response:
     response = jsonify(document)
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _widget(version: str) -> proof_of_work.Widget:
-    widget = proof_of_work.widget()
-    if widget is None or version != widget.version:
-        abort(404)
-    return widget
 
 
 def _script(path: Path, *, max_age_s: int, is_immutable: bool) -> Response:

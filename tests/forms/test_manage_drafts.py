@@ -1,6 +1,5 @@
 """A body against the rules of each field: what is kept, in which form, and the sentence for what is not."""
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,7 +11,6 @@ from app.errors import FormInvalid
 from app.forms.checks import unavailable_checks
 from app.forms.drafts import Choices, draft_of
 from app.forms.fields import FIELDS, default_of
-from app.forms.proof_of_work import WIDGET_MISSING, Widget
 from app.model.form import Form, HumanCheck
 from app.settings import Settings
 from tests.forms.owning import form_body
@@ -204,18 +202,6 @@ def test_a_captcha_with_both_keys_can_be_chosen() -> None:
     assert HumanCheck.TURNSTILE not in unavailable_checks(settings)
     assert HumanCheck.HCAPTCHA in unavailable_checks(settings)
     assert HumanCheck.NONE not in unavailable_checks(settings)
-
-
-@pytest.mark.parametrize("is_installed", [False, True])
-def test_a_proof_of_work_needs_its_widget(monkeypatch: pytest.MonkeyPatch, is_installed: bool) -> None:
-    found = Widget(Path("altcha.js"), Path("texts.js"), "1.0") if is_installed else None
-    monkeypatch.setattr("app.forms.checks.widget", lambda: found)
-    unavailable = unavailable_checks(Settings())
-    choices = Choices(smtp_ids=(), templates=(), most_recipients=2, longest_subject=10, unavailable=unavailable)
-    if is_installed:
-        assert draft(choices, check="altcha").check is HumanCheck.ALTCHA
-    else:
-        assert faults(choices, check="altcha") == {"check": [WIDGET_MISSING]}
 
 
 _HOSTILE = st.text(st.sampled_from("htps:/\\@#?.[]%*evilx \t\r\n\0é:80"), max_size=40)

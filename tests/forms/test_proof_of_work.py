@@ -189,10 +189,3 @@ def test_any_document_is_refused(document: object, inner: object) -> None:
 def test_any_text_is_refused(text: str) -> None:
     with refused(CheckFailure.PROOF_INVALID):
         proof_of_work.check(desk().office, form(), text)
-
-
-def test_the_widget_is_installed_and_is_the_one_of_its_package() -> None:
-    widget = proof_of_work.widget()
-    assert widget is not None
-    assert b"altcha-widget" in widget.script.read_bytes()
-    assert b'i18n.set("de"' in widget.texts.read_bytes()

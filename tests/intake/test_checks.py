@@ -145,9 +145,8 @@ def test_a_preflight_is_answered_for_the_forms_own_origins(client: FlaskClient) 
 
 
 def scripts() -> list[str]:
-    widget = proof_of_work.widget()
-    assert widget is not None
-    return ["letterbox.js", f"altcha-{widget.version}.js", f"altcha-texts-{widget.version}.js"]
+    version = checks.ALTCHA_VERSION
+    return ["letterbox.js", f"altcha-{version}.js", f"altcha-texts-{version}.js"]
 
 
 def test_pages_of_any_origin_may_run_the_scripts(client: FlaskClient) -> None:
@@ -159,6 +158,12 @@ def test_pages_of_any_origin_may_run_the_scripts(client: FlaskClient) -> None:
         assert readable_by(answer) == ["https://anybody.example"]
         assert "Origin" in answer.vary
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_widget_and_its_texts_are_those_of_altcha(client: FlaskClient) -> None:
+    _, script, texts = (client.get(f"/forms/assets/{name}", buffered=True).data for name in scripts())
+    assert b"altcha-widget" in script
+    assert b'i18n.set("de"' in texts
 
 
 def test_the_widget_is_kept_for_a_year_and_our_script_for_an_hour(client: FlaskClient) -> None:
@@ -213,12 +218,3 @@ def test_a_page_of_ours_loads_a_captcha_from_its_provider(app: Flask, office: Of
     assert (found.captcha_class, found.site_key) == ("cf-turnstile", "0x4AAA")
     assert found.sources["script-src"] == "https://challenges.cloudflare.com"
     assert "canary" not in repr(found)
-
-
-def test_where_the_widget_is_not_installed_its_address_leads_nowhere(
-    app: Flask, office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name = scripts()[1]
-    monkeypatch.setattr(proof_of_work, "widget", lambda: None)
-    assert widgets(app, office, FORMS[ALTCHA]).scripts == ()
-    assert app.test_client().get(f"/forms/assets/{name}").status_code == 404
