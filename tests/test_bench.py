@@ -1,6 +1,5 @@
 """The benchmark itself: its sink counts rightly, its load generator believes nothing, and all of it runs."""
 
-import shutil
 import socket
 import threading
 import time
@@ -14,15 +13,14 @@ from bench import native, payload
 from bench.__main__ import main
 from bench.native import Counters
 from tests.conftest import TAKES_LONG
+from tests.neighbours import absent, program
 
-pytestmark = pytest.mark.skipif(
-    not (shutil.which("cc") or shutil.which("gcc")), reason="the sink and the load generator need a C compiler"
-)
 
-needs_fastify = pytest.mark.skipif(
-    not (shutil.which("node") and (native.HERE / "peers" / "fastify" / "node_modules").is_dir()),
-    reason="needs node, and the peer as `make bench-quick` installs it",
-)
+@pytest.fixture(autouse=True, scope="module")
+def _compiler() -> None:
+    """The sink and the load generator are compiled by the first test that needs them."""
+    program("cc")
+
 
 TINY = ("--tiny", "--systems", "letterbox", "--concurrency", "4")
 ENVELOPE = b"EHLO test\r\nMAIL FROM:<a@example.com>\r\nRCPT TO:<b@example.com>\r\n"
@@ -178,14 +176,14 @@ def test_the_service_signs_in_behind_tls(capsys: pytest.CaptureFixture[str]) -> 
     try:
         native.build("sink-tls")
     except RuntimeError:
-        pytest.skip("the sink's TLS needs the headers of OpenSSL")
+        absent("the sink's TLS needs the headers of OpenSSL")
     main([*TINY, "--only", "loopback", "--tls"])
     assert "\nletterbox " in capsys.readouterr().out
 
 
-@needs_fastify
 @TAKES_LONG
 def test_the_ratios_are_to_fastify(capsys: pytest.CaptureFixture[str]) -> None:
+    program("npm")
     main(["--tiny", "--systems", "letterbox", "fastify", "--concurrency", "4", "--only", "loopback"])
     rows = {row.split()[0]: row.split() for row in capsys.readouterr().out.splitlines() if row.strip()}
     assert rows["fastify"][3] == "1.00"

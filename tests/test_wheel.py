@@ -26,9 +26,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_file_of_the_service_is_in_it_and_nothing_else(wheel: Path) -> None:
-    listed = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "app", "templates"]
-    files = subprocess.run(listed, cwd=PROJECT_ROOT, capture_output=True, text=True, check=True).stdout.split()
-    expected = {name.replace("templates/", "app/templates/", 1) for name in files if (PROJECT_ROOT / name).exists()}
+    files = [path for top in ("app", "templates") for path in (PROJECT_ROOT / top).rglob("*") if path.is_file()]
+    names = [str(path.relative_to(PROJECT_ROOT)) for path in files if path.parent.name != "__pycache__"]
+    expected = {name if name.startswith("app/") else f"app/{name}" for name in names}
     found = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     assert found == expected
 

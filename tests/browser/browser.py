@@ -13,7 +13,7 @@
 they are the developer tools'); `width=360`, `dark=True` and `language="de"` are what they say. Every name under
 `.example` is this machine, so `http://shop.example:{port}` is a page of another site; nothing leaves the machine.
 
-The fixture `browser` starts Chromium once for each test process, and skips where it is not installed.
+The fixture `browser` starts Chromium once for each test process, and skips where it is not installed, unless CI is set.
 """
 
 import base64
@@ -29,6 +29,7 @@ from typing import Any
 import pytest
 
 from tests.browser.devtools import DevTools, DevToolsError
+from tests.neighbours import absent
 
 WAIT_S = 30.0
 
@@ -228,7 +229,7 @@ def browser() -> Iterator[Browser]:
     """Starts with the first test that asks for it."""
     executable = find_chromium()
     if executable is None:
-        pytest.skip("Chromium is not installed")
+        absent("Chromium is not installed")
     # Its own directory, because Chromium writes there until its end, and a short name, because of its sockets.
     directory = Path(tempfile.mkdtemp(prefix="chromium-"))
     try:

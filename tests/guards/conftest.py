@@ -1,6 +1,5 @@
 """What the guards' tests share: a clock that stands still, a Redis server of their own, a gate."""
 
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from app.observability.metrics import Metrics
 from app.settings import GuardSettings
 from app.storage.database import Database
 from app.storage.tables import metadata
+from tests.neighbours import program
 
 
 class StandingClock:
@@ -87,8 +87,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    if shutil.which("redis-server") is None:
-        pytest.skip("there is no redis-server on this machine")
+    program("redis-server")
     server = RedisServer(tmp_path_factory.mktemp("redis"))
     server.start()
     yield server

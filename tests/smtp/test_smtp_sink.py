@@ -1,6 +1,5 @@
 """The same delivery against Postfix's own test server, where it is installed."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -13,11 +12,8 @@ import pytest
 from app.model.message import Message
 from app.model.outcome import Outcome, Stage
 from app.model.smtp import Account, SMTPConfiguration
+from tests.neighbours import program
 from tests.smtp.conftest import MESSAGE, Send
-
-SMTP_SINK = shutil.which("smtp-sink", path="/usr/sbin:/usr/local/sbin:/usr/bin:/opt/homebrew/sbin")
-
-pytestmark = pytest.mark.skipif(SMTP_SINK is None, reason="smtp-sink (Postfix) is not installed")
 
 
 @contextmanager
@@ -25,7 +21,7 @@ def smtp_sink(*flags: str) -> Iterator[SMTPConfiguration]:
     """Postfix's smtp-sink on a free loopback port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    process = subprocess.Popen([str(SMTP_SINK), "-u", "nobody", *flags, f"127.0.0.1:{port}", "50"])
+    process = subprocess.Popen([program("smtp-sink"), "-u", "nobody", *flags, f"127.0.0.1:{port}", "50"])
     try:
         for _ in range(200):
             with socket.socket() as probe:
