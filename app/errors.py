@@ -36,6 +36,7 @@ LetterboxError
      └─ DeliveryUncertain
 """
 
+import json
 from collections.abc import Mapping, Sequence
 
 from app.model.access import Permission
@@ -43,6 +44,24 @@ from app.model.connection import FIRST_SMTP_INDEX
 from app.model.email import Email
 from app.model.form import CheckFailure, Fault
 from app.model.outcome import Attempt
+
+_ROOM_FOR_ERRORS = 24 * 1024
+_LONGEST_NAME, _LONGEST_SENTENCE = 300, 1000
+
+
+def listed(errors: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """As many of the errors as one answer has room for, whatever their names are, and at least the first."""
+    found: dict[str, list[str]] = {}
+    room = _ROOM_FOR_ERRORS
+    for name, sentences in errors.items():
+        name = name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
+        sentences = [sentence[:_LONGEST_SENTENCE] for sentence in sentences[:10]]
+        # A page has the name several times and each sentence twice, with some markup around.
+        room -= 200 + 3 * len(json.dumps(name)) + 2 * sum(map(len, sentences))
+        if room < 0 and found:
+            break
+        found[name] = sentences
+    return found
 
 
 class LetterboxError(Exception):
@@ -65,7 +84,9 @@ class RequestInvalid(LetterboxError):
     """The request breaks the contract; `errors` maps a property, as documented, to its sentences."""
 
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
-        self.errors = {name: list(sentences) for name, sentences in errors.items()}
+        self.errors = listed(errors)
+        if len(self.errors) < len(errors):
+            self.errors["$"] = [*self.errors.get("$", ()), "More is wrong than is listed here."]
         super().__init__("; ".join(sentence for sentences in self.errors.values() for sentence in sentences))
 
 
@@ -195,7 +216,7 @@ class ConnectionInvalid(LetterboxError):
     """`errors` maps each field, as it is named on the wire, to its sentences; none holds a secret."""
 
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
-        self.errors = {name: list(sentences) for name, sentences in errors.items()}
+        self.errors = listed(errors)
         super().__init__(" ".join(f"{name}: {' '.join(sentences)}" for name, sentences in self.errors.items()))
 
 
@@ -217,7 +238,7 @@ class FormInvalid(LetterboxError):
     """`errors` maps each field of the form's definition, as it is named on the wire, to its sentences."""
 
     def __init__(self, errors: Mapping[str, Sequence[str]]) -> None:
-        self.errors = {name: list(sentences) for name, sentences in errors.items()}
+        self.errors = listed(errors)
         super().__init__(" ".join(f"{name}: {' '.join(sentences)}" for name, sentences in self.errors.items()))
 
 

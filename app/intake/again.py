@@ -40,6 +40,7 @@ class FormAgain:
 
     inputs: tuple[Input, ...]
     hidden: tuple[tuple[str, str], ...]
+    is_whole: bool
 
     @property
     def has_files(self) -> bool:
@@ -47,7 +48,7 @@ class FormAgain:
 
 
 def form_again(office: Office, form: Form, typed: Typed, refusal: Refusal, *, back: str | None) -> FormAgain:
-    """The form with everything that was typed; fields that are missing come at its end.
+    """The form with everything that was typed and fits on a page; fields that are missing come at its end.
 
     `back` is the page that the visitor came from. Raises SettingsInvalid where a token is needed without a secret key.
     """
@@ -67,7 +68,7 @@ def form_again(office: Office, form: Form, typed: Typed, refusal: Refusal, *, ba
         hidden.append((PAGE_FIELD, back))
     if token := _token(office, form, typed, refusal):
         hidden.append((tokens.FIELD, token))
-    return FormAgain(inputs=tuple(inputs), hidden=tuple(hidden))
+    return FormAgain(inputs=tuple(inputs), hidden=tuple(hidden), is_whole=typed.is_whole)
 
 
 def _token(office: Office, form: Form, typed: Typed, refusal: Refusal) -> str:

@@ -43,10 +43,11 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Everything in a body. A file is also a field, whose value is the name of the file."""
+    """Everything in a body of `length` octets. A file is also a field, whose value is the name of the file."""
 
     fields: tuple[tuple[str, str], ...]
     files: tuple[File, ...] = ()
+    length: int = 0
 
 
 def contents_of(body: bytes, mimetype: str, parameters: dict[str, str]) -> Contents:

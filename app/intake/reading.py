@@ -22,6 +22,11 @@ from app.web.media_types import media_type
 
 LONGEST_NAME = 200
 
+_MOST_GIVEN_BACK = 1024 * 1024
+_ROOM_ON_A_PAGE = 32 * 1024
+_MARKUP = 200
+"""Octets around one field of a page that gives back what was typed; a page has some 2,000 beside them."""
+
 _MOST_DRAINED = 64 * 1024 * 1024
 _LONGEST_DRAINING = timedelta(seconds=20)
 _BLOCK = 64 * 1024
@@ -32,10 +37,14 @@ _NOT_IN_FILE_NAMES = str.maketrans(dict.fromkeys('"<>|:*?;', "_"))
 
 @dataclass(frozen=True, slots=True)
 class Typed:
-    """What the visitor filled in, for a page that gives it back; `file_fields` are the names of file inputs."""
+    """What the visitor filled in, for a page that gives it back; `file_fields` are the names of file inputs.
+
+    `is_whole`: nothing was left out, because it would make the page far larger than what was sent.
+    """
 
     fields: tuple[tuple[str, str], ...] = ()
     file_fields: frozenset[str] = frozenset()
+    is_whole: bool = True
 
 
 def read_contents(request: Request, *, clock: Clock) -> Contents:
@@ -53,7 +62,7 @@ def read_contents(request: Request, *, clock: Clock) -> Contents:
     if len(body) < (request.content_length or 0):
         # The connection broke, and half of a message must not pass for the whole; pairs would not tell.
         raise SubmissionInvalid({"": [Fault.UNREADABLE]})
-    return contents_of(body, request.mimetype, request.mimetype_params)
+    return replace(contents_of(body, request.mimetype, request.mimetype_params), length=len(body))
 
 
 def typed(contents: Contents) -> Typed:
@@ -64,7 +73,24 @@ def typed(contents: Contents) -> Typed:
     if any(len(name) > LONGEST_NAME for name, _ in contents.fields):
         return Typed()
     file_fields = frozenset(file.name for file in contents.files)
-    return Typed(tuple(field for field in contents.fields if field[0] not in file_fields), file_fields)
+    room = min(2 * contents.length, _MOST_GIVEN_BACK) + _ROOM_ON_A_PAGE
+    fields: list[tuple[str, str]] = []
+    is_whole = True
+    for name, value in contents.fields:
+        if name in file_fields:
+            continue
+        size = _MARKUP + 3 * _size_on_a_page(name) + _size_on_a_page(value)
+        if size > room:
+            is_whole = False
+            continue
+        room -= size
+        fields.append((name, value))
+    return Typed(tuple(fields), file_fields, is_whole)
+
+
+def _size_on_a_page(text: str) -> int:
+    """Octets of UTF-8, with the characters escaped that HTML has a meaning for."""
+    return len(text.encode()) + sum(4 * text.count(character) for character in "&<>\"'")
 
 
 def submission_of(contents: Contents, form: Form, limits: MessageLimits) -> Submission:

@@ -42,7 +42,7 @@ def refusal_of(error: Exception, language: Language, *, megabytes: int) -> Refus
 def _invalid(error: errors.SubmissionInvalid, language: Language, _: int) -> Refusal:
     whole = next((_whole(fault) for fault in error.errors.get("", ())), "invalid")
     sentences = {name: [language.say(fault) for fault in faults] for name, faults in error.errors.items() if name}
-    return Refusal(status=400, title="invalid-title", text=whole, errors=sentences)
+    return Refusal(status=400, title="invalid-title", text=whole, errors=errors.listed(sentences))
 
 
 def _whole(fault: Fault) -> str:

@@ -293,3 +293,19 @@ def test_every_problem_names_the_request_in_the_log_and_in_the_header(service: S
     assert answer.json["traceId"] == answer.headers["X-Request-ID"] == "my-request.1"
     answer = service.post(json={}, headers={"X-Request-ID": "bad id\t"})
     assert answer.headers["X-Request-ID"] != "bad id\t"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"Email": "a", "Message": "x", "CustomFields": {f"{number}" + "\x01" * 300: 1 for number in range(4_000)}},
+        {"Email": "a", "Attachments": [{}] * 5_000},
+        {"Email": "a", "Attachments": [{"FileName": '\x01"' * 400}] * 1_000},
+        {"Email": '"' * 10_000, "Username": '"' * 100_000, "Priority": '"' * 100_000, "Template": "ä" * 100_000},
+    ],
+)
+def test_an_answer_is_at_most_twice_what_was_sent_and_a_little(service: Service, body: dict[str, Any]) -> None:
+    octets = json.dumps(body, ensure_ascii=False).encode()
+    answer = service.post(data=octets, content_type="application/json")
+    assert answer.status_code == 400
+    assert len(answer.data) <= 2 * len(octets) + 64 * 1024

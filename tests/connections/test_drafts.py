@@ -102,7 +102,7 @@ def test_an_unknown_field_of_an_email_connection_is_refused_with_what_was_meant(
 
 def test_thousands_of_unknown_fields_are_refused_quickly_and_shortly() -> None:
     errors = faults(email_body(**{f"enableStartTls{number}": 1 for number in range(2500)}))
-    assert len(errors) == 100
+    assert 50 <= len(errors) <= 100
 
 
 def test_the_name_of_an_unknown_field_is_shown_harmlessly() -> None:

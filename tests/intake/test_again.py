@@ -136,8 +136,8 @@ def test_answers_of_captchas_are_not_sent_a_second_time(counter: Counter) -> Non
     assert [name for name, _ in page.fields] == ["email", "letterbox-page"]
 
 
-def test_a_thousand_fields_come_back(counter: Counter) -> None:
-    fields = {f"field {number}": str(number) for number in range(999)} | {"email": "ada@"}
+def test_more_fields_than_any_form_has_come_back(counter: Counter) -> None:
+    fields = {f"field {number}": str(number) for number in range(149)} | {"email": "ada@"}
     page = Page(counter.post(fields).text)
     assert dict(page.fields) == fields | {"letterbox-page": PAGE}
 
@@ -179,3 +179,45 @@ def test_another_site_gets_no_form_that_would_pass_by_sending_faults(counter: Co
     assert answer.status_code == 403
     assert Page(answer.text).action == ""
     assert counter.visitors == []
+
+
+@pytest.mark.parametrize("is_script", [False, True])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [("email", "ada@"), ("message", '"' * 190_000), ("other", "'" * 190_000)],
+        [("email", "ada@"), *[("a", "")] * 1900],
+        [("email", "ada@"), *[('"' * 199, "")] * 1900],
+        [("email", "ada@"), *[(f"{number}", "🙂" * 50) for number in range(1900)]],
+        [(f"email{number}" + "\x01" * 300, "") for number in range(1900)],
+        [("email", "ada@"), *[(f"{number}", "x" * 200_001) for number in range(40)]],
+        [("_" + "\x01" * 190, '"' * 100)] * 1900,
+        [("email", '"' * 200_001)] * 10,
+    ],
+    ids=["quotes", "names", "quoted-names", "emoji", "long-names", "too-long", "hidden", "wrong"],
+)
+def test_an_answer_is_at_most_twice_what_was_sent_and_a_little(
+    counter: Counter, fields: list[tuple[str, str]], is_script: bool
+) -> None:
+    counter.changed(required_fields=tuple(f"needed{number}" for number in range(400)))
+    boundary = "b"
+    head = 'Content-Disposition: form-data; name="'
+    body = "".join(
+        f'--{boundary}\r\n{head}{name.replace(chr(34), "%22")}"\r\n\r\n{value}\r\n' for name, value in fields
+    )
+    octets = f"{body}--{boundary}--\r\n".encode()
+    headers = {"Accept": "application/json"} if is_script else {}
+    content_type = f"multipart/form-data; boundary={boundary}"
+    answer = counter.post(octets, content_type=content_type, headers=headers)
+    assert answer.status_code == 400
+    assert len(answer.data) <= 2 * len(octets) + 64 * 1024
+    assert len(answer.data) <= 2 * 1024 * 1024
+
+
+def test_what_does_not_fit_on_the_page_is_left_out_and_the_page_says_so(counter: Counter) -> None:
+    fields = [("email", "ada@"), ("name", "Ada"), *[("message", "x" * 190_000)] * 7, ("phone", "1")]
+    page = Page(counter.post(urlencode(fields), content_type="application/x-www-form-urlencoded").text)
+    assert "Not everything you wrote fits on this page." in page.text
+    assert "Everything you wrote is still here." not in page.text
+    kept = [(name, len(value)) for name, value in page.fields if name != "letterbox-page"]
+    assert kept == [("email", 4), ("name", 3), *[("message", 190_000)] * 5, ("phone", 1)]
