@@ -88,7 +88,8 @@ def email_request_schema(limits: MessageLimits, templates: Iterable[str]) -> Sch
         )
         headers = Headers(
             metadata={
-                "description": f"Added to the message: X-*, List-*, In-Reply-To and References. {_LISTENED_TO}",
+                "description": "Added to the message: X-*, List-*, In-Reply-To, References, and `Auto-Submitted: no` "
+                f"for what a person wrote. {_LISTENED_TO}",
                 "example": {"X-Campaign": "spring"},
             }
         )

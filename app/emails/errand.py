@@ -1,11 +1,11 @@
 """What is decided about an email before anything is recorded: servers and recipients. Used by `send` and `queue`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.emails.configurations import failover_order, group_of
 from app.emails.office import Office
 from app.model.access import Caller
-from app.model.email import Email, EmailRequest, Phase, Status
+from app.model.email import AutoSubmitted, Email, EmailRequest, Phase, Status
 from app.model.form import Form
 from app.model.message import Message
 from app.model.smtp import SMTPConfiguration
@@ -46,6 +46,9 @@ def plan(
     form: Form | None = None,
 ) -> Errand:
     """Nothing is recorded yet. Raises RequestInvalid, SMTPConfigurationNotFound and TestAccountMissing."""
+    if caller is not None and request.auto_submitted is None:
+        # A program wrote it, as far as is known; its headers may say otherwise.
+        request = replace(request, auto_submitted=AutoSubmitted.GENERATED)
     project_id = caller.project_id if caller else form.project_id if form else None
     group = failover_order(group_of(office, project_id, smtp_id), smtp_id=smtp_id, is_test=is_test)
     office.composer.check(request)

@@ -9,7 +9,7 @@ import structlog
 from app.emails.office import Office
 from app.emails.send import send
 from app.errors import LetterboxError
-from app.model.email import EmailRequest
+from app.model.email import AutoSubmitted, EmailRequest
 from app.storage import service_state
 
 log = structlog.get_logger(__name__)
@@ -42,6 +42,7 @@ def send_monthly_test(office: Office) -> bool:
         username="Letterbox",
         message="This is the monthly test message: the first SMTP configuration works.",
         subject_template="Monthly test message",
+        auto_submitted=AutoSubmitted.GENERATED,
     )
     try:
         send(alone, request)

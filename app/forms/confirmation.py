@@ -14,7 +14,7 @@ from app.emails.office import Office
 from app.emails.queue import enqueue
 from app.errors import LetterboxError
 from app.guards.cooldown import normalise_sender
-from app.model.email import Email, EmailRequest
+from app.model.email import AutoSubmitted, Email, EmailRequest
 from app.model.form import Form
 from app.storage import form_marks
 from app.storage.times import to_ms
@@ -42,6 +42,7 @@ def send(office: Office, form: Form, address: str, *, smtp_id: int | None, refer
         email="",
         message="",
         to=(address,),
+        auto_submitted=AutoSubmitted.REPLIED,
         subject_template=words.subject,
         body_template=words.body.format(form=form.name.replace("{", "("), reference=reference),
     )

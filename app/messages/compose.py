@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from app.errors import RequestInvalid
 from app.messages.charsets import UTF_8
-from app.messages.extra_fields import extra_fields, header_faults
+from app.messages.extra_fields import AUTO_SUBMITTED, extra_fields, header_faults
 from app.messages.headers import (
     PRIORITY_FIELDS,
     address_field,
@@ -91,7 +91,8 @@ class Composer:
                 f"X-Email-Id: {email_id}\r\n",
                 extra_fields(request.headers) if request.headers else "",
                 PRIORITY_FIELDS[request.priority],
-                "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n",
+                _auto_submitted_field(request),
+                "MIME-Version: 1.0\r\n",
             )
         )
         # "=_" is in no quoted-printable text and "_" in no base64, so the boundaries can only meet a 7bit text.
@@ -109,6 +110,13 @@ def _reply_to_field(request: EmailRequest) -> str:
     if request.reply_to is not None:
         return address_field("Reply-To", request.reply_to)
     return address_field("Reply-To", request.email, request.username) if request.email else ""
+
+
+def _auto_submitted_field(request: EmailRequest) -> str:
+    """Nothing where the caller's own headers say it."""
+    if request.auto_submitted is None or AUTO_SUBMITTED in map(str.lower, request.headers):
+        return ""
+    return f"Auto-Submitted: {request.auto_submitted}\r\n"
 
 
 def _bad_addresses(request: EmailRequest) -> Iterator[str]:

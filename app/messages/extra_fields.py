@@ -1,7 +1,8 @@
 """Header fields that a backend adds to its message: which ones it may, and how they are written. Used by `compose`.
 
 X-* is free text and is encoded as such. In-Reply-To, References and List-* are structured (RFC 5322 section 3.6.4, RFC
-2369, RFC 2919): mail clients act on them as they stand, so they are written in ASCII as given or not at all.
+2369, RFC 2919): mail clients act on them as they stand, so they are written in ASCII as given or not at all. With
+Auto-Submitted (RFC 3834) a backend says that a person wrote its message.
 """
 
 import re
@@ -13,7 +14,9 @@ _LONGEST_VALUE = 998
 _LONGEST_NAME = 76
 _NAME = re.compile(rf"[!-9;-~]{{1,{_LONGEST_NAME}}}")
 _WRITTEN_BY_US = frozenset({"x-email-id", "x-priority", "x-msmail-priority"})
-_ALLOWED = re.compile(r"(?P<structured>in-reply-to|references|list-.+)|x-.+")
+_ALLOWED = re.compile(r"(?P<structured>in-reply-to|references|auto-submitted|list-.+)|x-.+")
+AUTO_SUBMITTED = "auto-submitted"
+_AUTO_SUBMITTED_VALUES = ("no", "auto-generated")
 
 _BREAKING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -39,7 +42,11 @@ def extra_fields(headers: Mapping[str, str]) -> str:
     name that is not allowed, and for a structured value that cannot stand as it is.
     """
     names = {name.lower() for name in headers}
-    if len(names) < len(headers) or any(map(_name_fault, headers)):
+    if (
+        len(names) < len(headers)
+        or any(map(_name_fault, headers))
+        or not all(_is_auto_submitted(value) for name, value in headers.items() if name.lower() == AUTO_SUBMITTED)
+    ):
         raise ValueError("not a header that can be added")
     return "".join(
         structured_field(name, value) if _is_structured(name) else unstructured_field(name, value)
@@ -54,7 +61,7 @@ def _name_fault(name: str) -> str | None:
     if name.lower() in _WRITTEN_BY_US:
         return f"The header {name} is written by the service."
     if _ALLOWED.fullmatch(name.lower()) is None:
-        return "The Headers field allows X-*, List-*, In-Reply-To and References only."
+        return "The Headers field allows X-*, List-*, In-Reply-To, References and Auto-Submitted only."
     return None
 
 
@@ -65,6 +72,8 @@ def _value_fault(name: str, value: str) -> str | None:
         return f"The Headers.{name} field must be a string with a maximum length of {_LONGEST_VALUE}."
     if _BREAKING.search(value):
         return f"The Headers.{name} field must not contain line breaks or control characters."
+    if name.lower() == AUTO_SUBMITTED and not _is_auto_submitted(value):
+        return f"The Headers.{name} field must be {' or '.join(_AUTO_SUBMITTED_VALUES)}."
     if not _is_structured(name):
         return None
     if not value.isascii():
@@ -74,6 +83,10 @@ def _value_fault(name: str, value: str) -> str | None:
     if breaks_line_limit(value):
         return f"The Headers.{name} field is too long for one line and has no space to fold it at."
     return None
+
+
+def _is_auto_submitted(value: str) -> bool:
+    return value.strip().lower() in _AUTO_SUBMITTED_VALUES
 
 
 def _is_structured(name: str) -> bool:

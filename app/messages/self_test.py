@@ -15,7 +15,7 @@ from app.errors import SelfTestFailed
 from app.messages.compose import Composer
 from app.messages.headers import cleaned
 from app.model.attachment import Attachment
-from app.model.email import EmailRequest
+from app.model.email import AutoSubmitted, EmailRequest
 
 _SMUGGLED = "=?utf-8?q?a=0D=0ABcc:_evil=40x.example?="
 
@@ -26,6 +26,7 @@ _REQUESTS = (
         message="first\n.\nlast\r.\r\n.\n\r\nBcc: evil@x.example",
         subject_template=f"{_SMUGGLED}\r\nBcc: evil@x.example\u2028Bcc: evil@x.example",
         body_template="{Message}",
+        auto_submitted=AutoSubmitted.GENERATED,
         attachments=(Attachment(f"{_SMUGGLED}\r\nX-Evil: 1.txt", 'text/plain; charset=utf-8; x="a;b\\"c"', "aGk=", 2),),
     ),
     EmailRequest(
@@ -39,6 +40,7 @@ _REQUESTS = (
         headers={
             "X-Note": f"{_SMUGGLED}\r\nBcc: evil@x.example\r\n\r\n<b>\u2028\x85" + "naïve" * 40,
             "References": "<a@x.example>  " * 20,
+            "Auto-Submitted": "no",
         },
         attachments=(Attachment("naïve\u202efdp." + "x" * 300, "application/octet-stream", "", 0),),
     ),

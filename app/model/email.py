@@ -32,6 +32,13 @@ class Priority(StrEnum):
 _RANKS = {Priority.URGENT: 0, Priority.HIGH: 1, Priority.NORMAL: 2, Priority.LOW: 3}
 
 
+class AutoSubmitted(StrEnum):
+    """What a machine wrote (RFC 3834, section 5); mail programs send no automatic answers to it."""
+
+    GENERATED = "auto-generated"
+    REPLIED = "auto-replied"
+
+
 class Status(StrEnum):
     """Where an email stands. Only the last three are final."""
 
@@ -63,7 +70,7 @@ class EmailRequest:
 
     `template` and `body_template` exclude each other: when both were given, `template` wins. From `to` on, only a
     caller with an access token is listened to; without `to` the mail goes to the configured recipient. `email` is empty
-    for the submission of a form that asks for no address.
+    for the submission of a form that asks for no address. `auto_submitted` is None for what a person wrote.
     """
 
     email: str
@@ -81,6 +88,7 @@ class EmailRequest:
     bcc: tuple[str, ...] = ()
     reply_to: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    auto_submitted: AutoSubmitted | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

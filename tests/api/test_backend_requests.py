@@ -68,6 +68,34 @@ def _errors(answer: TestResponse) -> dict[str, list[str]]:
     return errors
 
 
+@pytest.mark.parametrize(
+    ("headers", "written"),
+    [
+        ({}, "auto-generated"),
+        ({"X-Note": "a"}, "auto-generated"),
+        ({"Auto-Submitted": "no"}, "no"),
+        ({"AUTO-SUBMITTED": "No"}, "No"),
+        ({"auto-submitted": "auto-generated"}, "auto-generated"),
+    ],
+)
+def test_a_backend_s_mail_says_that_a_program_wrote_it_unless_its_headers_say_no(
+    post: Backend, server: SMTPServer, headers: dict[str, str], written: str
+) -> None:
+    assert post(Headers=headers).status_code == 201
+    assert _only(server).parsed.get_all("Auto-Submitted") == [written]
+
+
+@pytest.mark.parametrize("value", ["auto-replied", "yes", "", "no\r\nBcc: b@x.test", "no; auto-generated"])
+def test_a_backend_says_nothing_else_of_who_wrote_it(post: Backend, server: SMTPServer, value: str) -> None:
+    assert list(_errors(post(Headers={"Auto-Submitted": value}))) == ["Headers.Auto-Submitted"]
+    assert server.messages == []
+
+
+def test_a_visitor_s_headers_say_nothing_of_who_wrote_it(visited: Service, server: SMTPServer) -> None:
+    assert visited.post(json=valid_request(Headers={"Auto-Submitted": "auto-generated"})).status_code == 201
+    assert "Auto-Submitted" not in _only(server).parsed
+
+
 def test_a_backend_names_its_recipients(post: Backend, server: SMTPServer) -> None:
     answer = post(To=["a@x.example", "b@x.example"], Cc=["c@x.example"], Bcc=["d@x.example", "e@x.example"])
     assert answer.status_code == 201
@@ -179,7 +207,7 @@ def test_bad_recipients_are_refused_by_name(
         ),
         (
             {"Headers": {"Bcc": "a@x.example"}},
-            {"Headers.Bcc": ["The Headers field allows X-*, List-*, In-Reply-To and References only."]},
+            {"Headers.Bcc": ["The Headers field allows X-*, List-*, In-Reply-To, References and Auto-Submitted only."]},
         ),
         (
             {"Headers": {"x-email-id": "1"}},

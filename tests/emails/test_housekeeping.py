@@ -220,6 +220,7 @@ def test_the_monthly_message_is_sent_once_per_deployment(make_service: MakeServi
 
     assert sent() == 1
     assert services[0].newest()["Subject"].startswith("Monthly test message - [")
+    assert services[0].newest()["Auto-Submitted"] == "auto-generated"
     clock.now += timedelta(days=29)
     assert sent() == 1
     clock.now += timedelta(days=1, hours=1)

@@ -89,6 +89,7 @@ def test_a_submission_is_received_at_once_and_delivered_by_a_worker(office: Offi
     (mail,) = mails(server)
     assert mail["X-Email-Id"] == receipt.reference
     assert mail["To"] == "office@example.com"
+    assert "Auto-Submitted" not in mail
     assert mail["Reply-To"].addresses[0].addr_spec == "anna@example.com"
     text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     for expected in ("Hello!", "color: red", "Form: Contact", f"Page: {ORIGIN}/contact"):
@@ -275,6 +276,7 @@ def test_a_confirmation_has_none_of_the_visitors_words_and_comes_once_a_day(
     assert confirmation["Subject"].startswith("Ihre Nachricht ist angekommen")
     assert receipt.reference in confirmation.get_content()
     assert "Reply-To" not in confirmation
+    assert confirmation["Auto-Submitted"] == "auto-replied"
     clock.now += timedelta(hours=23)
     send(office, form=form, message="Again")
     assert work_off(office) == ["Sent"]

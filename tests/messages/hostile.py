@@ -6,7 +6,7 @@ import random
 from hypothesis import strategies as st
 
 from app.model.attachment import Attachment
-from app.model.email import EmailRequest, Priority
+from app.model.email import AutoSubmitted, EmailRequest, Priority
 
 FRAGMENTS = (
     "=?utf-8?q?a=0D=0ABcc:_evil=40x.test?=",
@@ -41,20 +41,35 @@ address_lists = st.lists(addresses, max_size=12).map(tuple)
 hidden_addresses = st.sampled_from([(), (), ("hidden@unseen.test",), ("hidden@unseen.test", "other@unseen.test")])
 
 _X_NAMES = ("X-Note", "x-a", "X-<evil@x.test>", "X-=?utf-8?q?a?=", "X-" + "n" * 37, "X-" + "n" * 74)
+_AUTO_SUBMITTED = st.sampled_from([{}, {}, {"auto-submitted": "no"}, {"Auto-Submitted": "Auto-Generated "}])
 _STRUCTURED_NAMES = ("References", "in-reply-to", "List-Unsubscribe", "List-Id")
 _STRUCTURED = (
     "<1@x.test>", "<1@x.test>  <2@x.test>", "<" + "i" * 90 + "@x.test> " * 9, "<https://x.test/?u=" + "a" * 900 + ">",
     '"A, list" <list.x.test>, (comment)', " <1@x.test>\r\n", "x" * 997, "a" + " " * 90 + "b",
 )  # fmt: skip
-headers = st.dictionaries(st.sampled_from(_X_NAMES), texts, max_size=3).flatmap(
-    lambda free: st.dictionaries(st.sampled_from(_STRUCTURED_NAMES), st.sampled_from(_STRUCTURED), max_size=2).map(
-        lambda structured: free | structured
-    )
+headers = st.builds(
+    lambda free, structured, automatic: free | structured | automatic,
+    st.dictionaries(st.sampled_from(_X_NAMES), texts, max_size=3),
+    st.dictionaries(st.sampled_from(_STRUCTURED_NAMES), st.sampled_from(_STRUCTURED), max_size=2),
+    _AUTO_SUBMITTED,
 )
 refused_headers = st.one_of(
     st.dictionaries(
         st.sampled_from(
-            ["Bcc", "To", "Subject", "X-Email-Id", "x-priority", "X-A\r\nBcc", "X-A: b", "X-", "", "X-É", "X-A B"]
+            [
+                "Bcc",
+                "Auto-Submitted",
+                "To",
+                "Subject",
+                "X-Email-Id",
+                "x-priority",
+                "X-A\r\nBcc",
+                "X-A: b",
+                "X-",
+                "",
+                "X-É",
+                "X-A B",
+            ]
         ),
         texts,
         min_size=1,
@@ -132,4 +147,5 @@ requests = st.builds(
     bcc=hidden_addresses,
     reply_to=st.one_of(st.none(), addresses),
     headers=st.one_of(st.just({}), headers),
+    auto_submitted=st.sampled_from([None, *AutoSubmitted]),
 )

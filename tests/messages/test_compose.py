@@ -8,7 +8,7 @@ import pytest
 from app.errors import RequestInvalid
 from app.messages.compose import Composer
 from app.model.attachment import Attachment
-from app.model.email import Priority
+from app.model.email import AutoSubmitted, Priority
 from app.settings import MessageLimits
 
 from .composing import COMPOSER, NOW, TEMPLATES, composed, content_of, html_of, request, text_of
@@ -32,12 +32,18 @@ def test_a_simple_message_is_readable_as_it_is() -> None:
         "Date: Wed, 07 Jan 2026 12:34:56 +0000",
         message_id,
         "X-Email-Id: A3F2B1C9",
-        "Auto-Submitted: auto-generated",
         "MIME-Version: 1.0",
         "Content-Type: text/plain; charset=utf-8",
         "Content-Transfer-Encoding: 7bit",
     ]
     assert body == b"Hello\r\nworld\r\n"
+
+
+@pytest.mark.parametrize("spelled", ["Auto-Submitted", "auto-submitted"])
+def test_what_the_caller_s_headers_say_of_the_writer_counts(spelled: str) -> None:
+    assert composed(auto_submitted=AutoSubmitted.GENERATED)["Auto-Submitted"] == "auto-generated"
+    message = composed(auto_submitted=AutoSubmitted.GENERATED, headers={spelled: "no"})
+    assert [value for name, value in message.fields if name.lower() == "auto-submitted"] == ["no"]
 
 
 def test_two_messages_never_share_a_message_id() -> None:
