@@ -251,11 +251,15 @@ class SubmissionInvalid(LetterboxError):
 
 
 class OriginRefused(LetterboxError):
-    """None stands for a request that does not say where it comes from."""
+    """The form does not stand on pages of that origin."""
 
-    def __init__(self, origin: str | None) -> None:
+    def __init__(self, origin: str) -> None:
         self.origin = origin
-        super().__init__(f"the form does not take submissions from {origin or 'nowhere'}")
+        super().__init__(f"the form does not take submissions from {origin}")
+
+
+class OriginUnknown(LetterboxError):
+    """The browser does not say which page it is: `Origin: null`, or neither Origin nor Referer."""
 
 
 class CheckFailed(LetterboxError):

@@ -19,6 +19,8 @@ def demand_proof(
 ) -> tuple[Mark, ...]:
     """What is used up by this submission. Raises CheckFailed."""
     spent = [] if token is None else [used_token(token)]
+    if (page_proof := visitor.page_proof) is not None:
+        spent.append(Mark(page_proof.digest, to_ms(page_proof.expires_at), CheckFailure.PROOF_USED))
     match form.check:
         case HumanCheck.ALTCHA:
             proof = proof_of_work.check(office, form, submission.first(proof_of_work.FIELD))

@@ -16,7 +16,14 @@ from app.model.form import Fault, Form
 from app.settings import MessageLimits
 
 CHECK_FIELDS = frozenset(
-    {"letterbox-token", "altcha", "cf-turnstile-response", "h-captcha-response", "g-recaptcha-response"}
+    {
+        "letterbox-token",
+        "letterbox-own-page",
+        "altcha",
+        "cf-turnstile-response",
+        "h-captcha-response",
+        "g-recaptcha-response",
+    }
 )
 """What shows that a human sent the form."""
 PAGE_FIELD = "letterbox-page"

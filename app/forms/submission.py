@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from app.forms.page_proofs import PageProof
 from app.model.attachment import Attachment
 
 
@@ -29,6 +30,8 @@ class Visitor:
     """The address of the page with the form, from Referer; often only its origin."""
     own_origin: str
     """Under which the browser reaches this service: its own pages post, too."""
+    page_proof: PageProof | None = None
+    """What shows that the page was ours, where its origin does not."""
     language: str = "en"
     """One of those that the pages speak."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from app.emails.office import Office
-from app.forms import names, tokens
+from app.forms import names, page_proofs, tokens
 from app.forms.recognition import CHECK_FIELDS, PAGE_FIELD, shown_names
 from app.intake.reading import Typed
 from app.intake.refusals import Refusal
@@ -47,10 +47,13 @@ class FormAgain:
         return any(each.is_file for each in self.inputs)
 
 
-def form_again(office: Office, form: Form, typed: Typed, refusal: Refusal, *, back: str | None) -> FormAgain:
+def form_again(
+    office: Office, form: Form, typed: Typed, refusal: Refusal, *, back: str | None, client: str
+) -> FormAgain:
     """The form with everything that was typed and fits on a page; fields that are missing come at its end.
 
-    `back` is the page that the visitor came from. Raises SettingsInvalid where a token is needed without a secret key.
+    `back` is the page that the visitor came from, `client` the visitor's address. Raises SettingsInvalid where a token
+    is needed without a secret key.
     """
     errors = {name: tuple(sentences) for name, sentences in refusal.errors.items()}
     fields, file_fields = typed.fields, typed.file_fields
@@ -66,9 +69,17 @@ def form_again(office: Office, form: Form, typed: Typed, refusal: Refusal, *, ba
     hidden = [(name, value) for name, value in fields if name not in shown and name.casefold() not in _MADE_ANEW]
     if back is not None:
         hidden.append((PAGE_FIELD, back))
+    if proof := page_proofs.issue(office, form, client=client):
+        hidden.append((page_proofs.FIELD, proof))
     if token := _token(office, form, typed, refusal):
         hidden.append((tokens.FIELD, token))
     return FormAgain(inputs=tuple(inputs), hidden=tuple(hidden), is_whole=typed.is_whole)
+
+
+def texts(typed: Typed) -> list[tuple[str, str]]:
+    """What was typed and fits on a page, to be read and copied."""
+    shown = shown_names(name for name, _ in typed.fields)
+    return [(name, value) for name, value in typed.fields if name in shown and value.strip()]
 
 
 def _token(office: Office, form: Form, typed: Typed, refusal: Refusal) -> str:

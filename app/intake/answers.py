@@ -8,7 +8,7 @@ from werkzeug.utils import redirect
 
 from app.emails.office import Office
 from app.forms.submission import Receipt
-from app.intake.again import form_again
+from app.intake.again import form_again, texts
 from app.intake.checks import Widgets, widgets_for
 from app.intake.refusals import Refusal, refusal_of
 from app.intake.visit import Visit, wants_json
@@ -76,7 +76,7 @@ def in_language(response: Response, visit: Visit) -> Response:
 def _problem(refusal: Refusal, text: str) -> Response:
     errors = {name: list(sentences) for name, sentences in refusal.errors.items()}
     title = HTTPStatus(refusal.status).phrase
-    return problem(refusal.status, title, text, ok=False, success=False, message=text, errors=errors)
+    return problem(refusal.status, title, refusal.detail or text, ok=False, success=False, message=text, errors=errors)
 
 
 def _refusal_page(request: Request, visit: Visit, refusal: Refusal, text: str, office: Office) -> Response:
@@ -89,7 +89,10 @@ def _refusal_page(request: Request, visit: Visit, refusal: Refusal, text: str, o
         title=visit.language.say(refusal.title),
         text=text,
         action=url_for("receiving.receive", key=form.key) if form else None,
-        again=form_again(office, form, visit.typed, refusal, back=back) if form else None,
+        kept=visit.language.say(refusal.kept),
+        again=form_again(office, form, visit.typed, refusal, back=back, client=visit.visitor.client) if form else None,
+        texts=texts(visit.typed) if refusal.shows_texts else [],
+        is_whole=visit.typed.is_whole,
         back=back,
     )
     response.status_code = refusal.status

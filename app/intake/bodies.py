@@ -49,6 +49,10 @@ class Contents:
     files: tuple[File, ...] = ()
     length: int = 0
 
+    def first(self, name: str) -> str:
+        """The first value of the field of that name, else empty."""
+        return next((value for field, value in self.fields if field == name), "")
+
 
 def contents_of(body: bytes, mimetype: str, parameters: dict[str, str]) -> Contents:
     """Read a body by its content type.

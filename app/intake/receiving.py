@@ -1,6 +1,7 @@
 """`POST /forms/<key>`: where forms send what visitors write."""
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 import structlog
@@ -8,12 +9,14 @@ from flask import Blueprint, Response, current_app, g, request
 from werkzeug.exceptions import MethodNotAllowed
 
 from app.emails.office import Office
-from app.errors import FormNotFound, RecordUnavailable
+from app.errors import FormNotFound, OriginUnknown, RecordUnavailable
 from app.forms.origins import demand_origin
 from app.forms.submission import Receipt, Submission, Visitor
 from app.intake import answers
-from app.intake.reading import read_contents, submission_of, typed
+from app.intake.reading import read_contents, submission_of
+from app.intake.refusals import REFERRER_REMEDY
 from app.intake.visit import Visit, visitor_of
+from app.model.clock import Clock
 from app.model.form import Form
 from app.web.authentication import access
 
@@ -25,9 +28,24 @@ Submit = Callable[[Office, Form, Submission, Visitor], Receipt]
 _METHODS = ("OPTIONS", "POST")
 
 
+class UnknownOrigins:
+    """Says in the log, once an hour for each form, that its pages do not say where they are."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._said: dict[str, datetime] = {}
+
+    def note(self, visit: Visit) -> None:
+        key, now = visit.form.key if visit.form else "", self._clock()
+        if key not in self._said or now >= self._said[key] + timedelta(hours=1):
+            self._said[key] = now
+            log.warning("a form's pages do not say where they are", form=key, remedy=REFERRER_REMEDY)
+
+
 def create(office: Office, *, find: FindForm, submit: Submit) -> Blueprint:
     """The view and what surrounds it; errors that pass through it are answered here, in the visitor's language."""
     settings = office.settings
+    unknown_origins = UnknownOrigins(office.clock)
     receiving = Blueprint(
         "receiving",
         __name__,
@@ -45,7 +63,7 @@ def create(office: Office, *, find: FindForm, submit: Submit) -> Blueprint:
         if not form.is_enabled:
             raise FormNotFound(key)
         contents = read_contents(request, clock=office.clock)
-        visit.has_read(typed(contents))
+        visit.has_read(contents, office)
         # Before anything is found wrong: a page of ours where it can be corrected would pass for any other site's.
         demand_origin(form, visit.visitor, allows_local_pages=not settings.is_production)
         submission = submission_of(contents, form, settings.limits)
@@ -67,6 +85,8 @@ def create(office: Office, *, find: FindForm, submit: Submit) -> Blueprint:
     @receiving.errorhandler(Exception)
     def refuse(error: Exception) -> Response:
         response = answers.refused(request, _visit(), error, office)
+        if isinstance(error, OriginUnknown):
+            unknown_origins.note(_visit())
         if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("unexpected error", exc_info=error)
         elif isinstance(error, RecordUnavailable):

@@ -14,13 +14,18 @@ from app.web.door import ClientBlocked, ClientThrottled
 from app.web.media_types import ContentCodingUnsupported
 
 _RECORD_RETRY_AFTER_S = 5
+REFERRER_REMEDY = (
+    "Send the page with Referrer-Policy: strict-origin-when-cross-origin, or put <meta name=referrer "
+    "content=strict-origin-when-cross-origin> into its head; a sandboxed frame needs allow-same-origin."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """`title` and `text` are keys of texts, `errors` has sentences for each field that is wrong.
 
-    `keeps_form`: what was typed is shown in a form that can be sent again.
+    `keeps_form`: what was typed is shown in a form that can be sent again, below the text `kept`; `shows_texts`: it can
+    be copied. `detail` is for who wrote the page: in English, and told to scripts.
     """
 
     status: int
@@ -30,6 +35,9 @@ class Refusal:
     errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     retry_after_s: int | None = None
     keeps_form: bool = True
+    kept: str = "kept"
+    shows_texts: bool = False
+    detail: str = ""
     failure: CheckFailure | None = None
 
 
@@ -85,7 +93,12 @@ def _blocked(_: Exception, __: Language, ___: int) -> Refusal:
 
 def _origin(_: Exception, __: Language, ___: int) -> Refusal:
     # Sent again from a page of ours it would pass, and so would any other site's form.
-    return Refusal(status=403, text="origin", keeps_form=False)
+    return Refusal(status=403, text="origin", keeps_form=False, shows_texts=True)
+
+
+def _unknown_origin(_: Exception, __: Language, ___: int) -> Refusal:
+    detail = f"The request does not say which page it comes from (Origin: null, or no Origin). {REFERRER_REMEDY}"
+    return Refusal(status=403, title="confirm-title", text="origin-unknown", kept="confirm", detail=detail)
 
 
 _CHECK_TEXTS = {
@@ -140,6 +153,7 @@ _ANSWERS: dict[type[Exception], Callable[[Any, Language, int], Refusal]] = {
     errors.Overloaded: _overloaded,
     errors.RecordUnavailable: _unrecorded,
     errors.OriginRefused: _origin,
+    errors.OriginUnknown: _unknown_origin,
     errors.CheckFailed: _check,
     errors.FormNotFound: _not_found,
     ClientBlocked: _blocked,

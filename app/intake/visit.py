@@ -5,12 +5,15 @@ from dataclasses import dataclass, field, replace
 
 from flask import Request
 
+from app.emails.office import Office
+from app.forms import page_proofs
 from app.forms.recognition import PAGE_FIELD
 from app.forms.redirects import redirect_target
 from app.forms.submission import Visitor
 from app.guards.client_address import client_key
+from app.intake.bodies import Contents
 from app.intake.languages import LANGUAGES, Language, language
-from app.intake.reading import Typed
+from app.intake.reading import Typed, typed
 from app.model.form import Form
 from app.settings import Settings
 from app.web.media_types import JSON, PROBLEM_JSON, media_ranges, quality
@@ -29,11 +32,16 @@ class Visit:
     def language(self) -> Language:
         return language(self.visitor.language)
 
-    def has_read(self, typed: Typed) -> None:
+    def has_read(self, contents: Contents, office: Office) -> None:
         """Keep what was typed, and see where a page of ours was shown instead of the visitor's."""
-        self.typed = typed
-        handed_on = next((value for name, value in typed.fields if name == PAGE_FIELD), None)
-        if handed_on and self.form is not None and self.visitor.origin == self.visitor.own_origin:
+        self.typed = typed(contents)
+        if self.form is None:
+            return
+        is_own = self.visitor.origin == self.visitor.own_origin
+        if not is_own and (proof := contents.first(page_proofs.FIELD)):
+            found = page_proofs.read(office, self.form, proof, client=self.visitor.client)
+            self.visitor, is_own = replace(self.visitor, page_proof=found), found is not None
+        if is_own and (handed_on := contents.first(PAGE_FIELD)):
             page = redirect_target(self.form, handed_on, self.visitor)
             self.visitor = replace(self.visitor, page=page or self.visitor.page)
 

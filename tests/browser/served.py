@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, abort
+from flask import Flask, Response, abort
 from sqlalchemy import func, select
 from werkzeug.serving import WSGIRequestHandler, make_server
 
@@ -85,10 +85,11 @@ def served_service(directory: Path, **changes: Any) -> Iterator[Served]:
 
 @dataclass(frozen=True, slots=True)
 class Website:
-    """Somebody's site: `pages` are its HTML by path, to be filled by the test."""
+    """Somebody's site: `pages` are its HTML by path, to be filled by the test, and `policies` their Referrer-Policy."""
 
     port: int
     pages: dict[str, str]
+    policies: dict[str, str]
 
     def origin(self, host: str) -> str:
         return f"http://{host}:{self.port}"
@@ -97,15 +98,21 @@ class Website:
 @contextmanager
 def website() -> Iterator[Website]:
     pages: dict[str, str] = {}
+    policies: dict[str, str] = {}
     app = Flask(__name__, static_folder=None)
 
     @app.get("/<path>")
-    def page(path: str) -> str:
-        return f"<!doctype html><html lang=en><title>Site</title>{pages[path]}" if path in pages else abort(404)
+    def page(path: str) -> Response:
+        if path not in pages:
+            abort(404)
+        answer = Response(f"<!doctype html><html lang=en><title>Site</title>{pages[path]}", mimetype="text/html")
+        if path in policies:
+            answer.headers["Referrer-Policy"] = policies[path]
+        return answer
 
     @app.get("/favicon.ico")
     def icon() -> tuple[str, int]:
         return "", 204
 
     with serving(app) as port:
-        yield Website(port, pages)
+        yield Website(port, pages, policies)

@@ -1,13 +1,16 @@
 """Which pages may submit, and that whoever does not say where they come from may not."""
 
+from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import OriginRefused
+from app.errors import OriginRefused, OriginUnknown
 from app.forms.origins import demand_origin
+from app.forms.page_proofs import PageProof
 from app.model.origin import origin_of
 from tests.forms.checking import form, visitor
 
@@ -15,10 +18,10 @@ SHOP = "https://www.shop.example"
 FORM = form(allowed_origins=(SHOP, "http://old.shop.example:8080"))
 
 
-def is_taken(*, local: bool = False, **from_where: str | None) -> bool:
+def is_taken(*, local: bool = False, **from_where: Any) -> bool:
     try:
         demand_origin(FORM, visitor(**from_where), allows_local_pages=local)
-    except OriginRefused:
+    except (OriginRefused, OriginUnknown):
         return False
     return True
 
@@ -58,14 +61,29 @@ def test_the_page_does_not_make_up_for_an_origin_that_is_refused() -> None:
     assert not is_taken(origin="https://evil.example", page=f"{SHOP}/contact")
 
 
-def test_who_says_nothing_is_refused() -> None:
-    assert not is_taken()
-    assert not is_taken(page="")
-    assert not is_taken(local=True)
+@pytest.mark.parametrize(
+    "from_where", [{}, {"page": ""}, {"origin": ""}, {"origin": "null"}, {"origin": "null", "page": f"{SHOP}/contact"}]
+)
+def test_who_says_nothing_is_unknown_and_no_stranger(from_where: dict[str, str]) -> None:
+    for local in (False, True):
+        with pytest.raises(OriginUnknown):
+            demand_origin(FORM, visitor(**from_where), allows_local_pages=local)
+
+
+@pytest.mark.parametrize("from_where", [{"origin": "https://evil.example"}, {"page": "https://evil.example/a"}])
+def test_who_says_another_site_is_a_stranger(from_where: dict[str, str]) -> None:
+    with pytest.raises(OriginRefused):
+        demand_origin(FORM, visitor(**from_where), allows_local_pages=True)
+
+
+def test_a_page_proof_stands_for_an_origin() -> None:
+    proof = PageProof(digest="0" * 64, expires_at=datetime(2026, 1, 8, tzinfo=UTC))
+    for origin in (None, "null", "https://evil.example"):
+        assert is_taken(origin=origin, page_proof=proof)
 
 
 def test_pages_without_an_origin_cannot_be_allowed() -> None:
-    with pytest.raises(OriginRefused):
+    with pytest.raises(OriginUnknown):
         demand_origin(form(allowed_origins=("null", "")), visitor(origin="null"), allows_local_pages=True)
 
 
