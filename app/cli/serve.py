@@ -163,7 +163,7 @@ def _announce(settings: Settings) -> None:
         log.warning(warning)
     host = "localhost" if settings.host in ("0.0.0.0", "::", "127.0.0.1") else settings.host  # noqa: S104 - compared
     base = f"http://{host}:{settings.port}"
-    log.info(f"Letterbox listens on {base}, its API is described at {base}/docs")
+    log.info(f"Letterbox listens on {base}, its API is described at {settings.public_url or base}/docs")
     if settings.runs_embedded_inbox:
         log.info(f"SMTP_CONFIGURATIONS is not set: every message goes to the embedded inbox at {base}/inbox")
         if host != "localhost" or settings.host != "127.0.0.1":

@@ -24,6 +24,7 @@ _PREFIX = re.compile(r"(?:/(?!\.{1,2}(?:/|\Z))[A-Za-z0-9._~-]+){1,20}", re.ASCII
 _PAIR = re.compile(r'\s*([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*(;|,|\Z)')
 """One pair of a `Forwarded` header, and what follows it: another one, the next hop, or the end."""
 _LONGEST_HEADER = 2048
+_TELLING = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST", "HTTP_FORWARDED", "HTTP_X_FORWARDED_PREFIX")
 _ASKED_HOST = "letterbox.asked_host"
 
 
@@ -53,17 +54,14 @@ class OwnAddress:
             self._public = _Told(scheme=parts.scheme, host=parts.netloc, prefix=parts.path)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
-        told = _told_by_proxy(environ, self._proxies) if self._is_proxy(environ) else None
-        is_vouched = told is not None and bool(told.host or self._public)
-        environ[_ASKED_HOST] = None if is_vouched else environ.get("HTTP_HOST", "")
-        if (address := self._public or told) is not None:
-            environ["wsgi.url_scheme"] = address.scheme or environ["wsgi.url_scheme"]
-            environ["HTTP_HOST"] = address.host or environ.get("HTTP_HOST", "")
-            self._mount(environ, address.prefix)
+        is_proxy = _is_trusted(environ.get("REMOTE_ADDR", ""), self._proxies)
+        told = self._public or (_told_by_proxy(environ, self._proxies) if is_proxy else None)
+        environ[_ASKED_HOST] = None if is_proxy and told and told.host else environ.get("HTTP_HOST", "")
+        if told is not None:
+            environ["wsgi.url_scheme"] = told.scheme or environ["wsgi.url_scheme"]
+            environ["HTTP_HOST"] = told.host or environ.get("HTTP_HOST", "")
+            self._mount(environ, told.prefix)
         return self._application(environ, start_response)
-
-    def _is_proxy(self, environ: "WSGIEnvironment") -> bool:
-        return _is_trusted(environ.get("REMOTE_ADDR", ""), self._proxies)
 
     def _mount(self, environ: "WSGIEnvironment", prefix: str) -> None:
         if not prefix:
@@ -143,12 +141,14 @@ def _is_trusted(peer: str, proxies: Sequence[Network]) -> bool:
     return address is not None and any(address in network for network in proxies)
 
 
-def _told_by_proxy(environ: "WSGIEnvironment", proxies: Sequence[Network]) -> _Told:
+def _told_by_proxy(environ: "WSGIEnvironment", proxies: Sequence[Network]) -> _Told | None:
     """What the proxies have written into their headers.
 
     Of a list the last entry counts, which the nearest one wrote. Where `Forwarded` and `X-Forwarded-*` disagree, one of
     the two came from the client, and neither counts.
     """
+    if not any(key in environ for key in _TELLING):
+        return None
     hosts, schemes = _forwarded(environ.get("HTTP_FORWARDED", ""), proxies)
     if host := _last(environ, "HTTP_X_FORWARDED_HOST"):
         hosts.add(host.lower())
