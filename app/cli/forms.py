@@ -8,10 +8,10 @@ import click
 
 from app.cli import options
 from app.cli.opening import LetterboxCommand, opened_office
-from app.emails.queue import retry_submissions
 from app.forms import operator
 from app.forms.fields import HIGHEST_SMTP_ID, public_fields
 from app.forms.find import find_form
+from app.forms.retry import retry_submissions
 from app.model.form import Form, HumanCheck
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -123,11 +123,21 @@ def delete_form(key: str) -> None:
 
 @forms.command("retry", cls=LetterboxCommand)
 @click.argument("key")
-def retry_form(key: str) -> None:
-    """Send once more what the form with this KEY received and could not be delivered; print how many emails."""
-    with opened_office() as office:
-        count = retry_submissions(office, find_form(office, key))
-    click.echo(count)
+@click.option("--uncertain", is_flag=True, help="Also what may have arrived: no server said whether it did.")
+@click.option("--to", callback=options.address, help="To this address instead of the form's recipients.")
+def retry_form(key: str, *, uncertain: bool, to: str | None) -> None:
+    """Send again what the form with this KEY received and was not delivered; print how many emails.
+
+    They go to the form's present recipients, and are queued: the service, or its workers, deliver them.
+    """
+    with opened_office(is_sending=True) as office:
+        recipients = () if to is None else (to,)
+        form = find_form(office, key)
+        retried = retry_submissions(office, form, with_uncertain=uncertain, recipients=recipients)
+    click.echo(f"letterbox: {retried.failed} failed, {retried.uncertain} uncertain", err=True)
+    if retried.uncertain and not uncertain:
+        click.echo("letterbox: what is uncertain may have arrived; --uncertain sends it again, too", err=True)
+    click.echo(retried.queued)
 
 
 def _given(decided: dict[str, Any]) -> dict[str, Any]:

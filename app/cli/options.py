@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import click
+from email_validator import EmailNotValidError, validate_email
 
 from app.connections.access import LONGEST_LIFE
 from app.model.access import Permission
@@ -24,6 +25,16 @@ def name(_: click.Context, __: click.Parameter, value: str | None) -> str | None
     if value is not None and (fault := name_fault(value)) is not None:
         raise click.BadParameter(fault)
     return value
+
+
+def address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """A callback: an address that mail can be sent to."""
+    if value is None:
+        return None
+    try:
+        return validate_email(value, check_deliverability=False, globally_deliverable=False).normalized
+    except EmailNotValidError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def duration(_: click.Context, __: click.Parameter, value: str | None) -> timedelta | None:

@@ -4,26 +4,19 @@ import sys
 from dataclasses import replace
 
 import click
-from email_validator import EmailNotValidError, validate_email
 
+from app.cli import options
 from app.cli.opening import LetterboxCommand, opened_office
 from app.emails.send import send as send_email
 from app.errors import DeliveryError
 from app.model.email import EmailRequest, Priority
 
 
-def _address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    if value is None:
-        return None
-    try:
-        return validate_email(value, check_deliverability=False, globally_deliverable=False).normalized
-    except EmailNotValidError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 @click.command(cls=LetterboxCommand)
-@click.option("--to", callback=_address, help="Recipient; default: SMTP_RECEPTION_EMAIL.")
-@click.option("--from", "sender", callback=_address, default="visitor@example.com", help="Who the mail says wrote it.")
+@click.option("--to", callback=options.address, help="Recipient; default: SMTP_RECEPTION_EMAIL.")
+@click.option(
+    "--from", "sender", callback=options.address, default="visitor@example.com", help="Who the mail says wrote it."
+)
 @click.option("--username", default="", help="That person's name.")
 @click.option("--message", required=True, help="The text.")
 @click.option("--subject", help="Subject template.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from app.emails.configurations import failover_order, group_of
 from app.emails.office import Office
 from app.model.access import Caller
-from app.model.email import AutoSubmitted, Email, EmailRequest, Phase, Status
+from app.model.email import AutoSubmitted, Email, EmailRequest, Phase, Purpose, Status
 from app.model.form import Form
 from app.model.message import Message
 from app.model.smtp import SMTPConfiguration
@@ -44,6 +44,7 @@ def plan(
     smtp_id: int | None,
     is_test: bool,
     form: Form | None = None,
+    purpose: Purpose = Purpose.REQUEST,
 ) -> Errand:
     """Nothing is recorded yet. Raises RequestInvalid, SMTPConfigurationNotFound and TestAccountMissing."""
     if caller is not None and request.auto_submitted is None:
@@ -68,6 +69,7 @@ def plan(
         priority=request.priority,
         project_id=project_id,
         form_key=form.key if form else None,
+        purpose=purpose,
     )
     return Errand(
         request=request,

@@ -9,7 +9,7 @@ import structlog
 from app.emails.office import Office
 from app.emails.send import send
 from app.errors import LetterboxError
-from app.model.email import AutoSubmitted, EmailRequest
+from app.model.email import AutoSubmitted, EmailRequest, Purpose
 from app.storage import service_state
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,7 @@ def send_monthly_test(office: Office) -> bool:
         auto_submitted=AutoSubmitted.GENERATED,
     )
     try:
-        send(alone, request)
+        send(alone, request, purpose=Purpose.MONTHLY_TEST)
     except LetterboxError as error:
         log.error("the monthly test message was not delivered", cause=str(error))
     return True

@@ -20,7 +20,7 @@ from app.emails.record import Also
 from app.errors import HandOverUnrecorded, LetterboxError, NoServerLeft
 from app.model.access import Caller
 from app.model.connection import FIRST_SMTP_INDEX
-from app.model.email import Email, EmailRequest, Status
+from app.model.email import Email, EmailRequest, Purpose, Status
 from app.model.form import Form
 from app.model.outcome import Attempt, Outcome, Stage
 from app.model.smtp import SMTPConfiguration
@@ -28,7 +28,6 @@ from app.smtp.content import MessageUnsafe
 from app.storage import emails, queue
 from app.storage.idempotency import IdempotencyKey
 from app.storage.queue import QueuedMessage
-from app.storage.times import to_ms
 
 log = structlog.get_logger(__name__)
 
@@ -42,13 +41,15 @@ def enqueue(
     is_test: bool = False,
     key: IdempotencyKey | None = None,
     form: Form | None = None,
+    purpose: Purpose | None = None,
     also: Also | None = None,
 ) -> Email:
     """Accept `request` durably and return its record, with status Queued.
 
-    `form` is set for a visitor's submission: it says where that goes. `also` is written in the same transaction; what
-    it raises is raised here, with nothing accepted. So are RequestInvalid, SMTPConfigurationNotFound,
-    TestAccountMissing, Overloaded (the backlog is full), KeyTaken, CooldownActive and RecordUnavailable.
+    `form` is set for a visitor's submission: it says where that goes; another `purpose` is named. `also` is written in
+    the same transaction; what it raises is raised here, with nothing accepted. So are RequestInvalid, KeyTaken,
+    SMTPConfigurationNotFound, TestAccountMissing, Overloaded (the backlog is full), CooldownActive and
+    RecordUnavailable.
     """
 
     def pack(email: Email) -> QueuedMessage:
@@ -61,7 +62,7 @@ def enqueue(
     is_queued = False
     office.backlog.reserve()
     try:
-        errand = _planned(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test, form=form)
+        errand = _planned(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test, form=form, purpose=purpose)
         email = record.open_queued_record(office, errand.draft, pack=pack, key=key, also=also)
         is_queued = True
     finally:
@@ -96,24 +97,16 @@ def _planned(
     smtp_id: int | None,
     is_test: bool,
     form: Form | None,
+    purpose: Purpose | None = None,
 ) -> Errand:
     """The errand, its draft as a queue takes it. Raises what `plan` raises."""
-    errand = plan(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test, form=form)
+    purpose = purpose or (Purpose.REQUEST if form is None else Purpose.SUBMISSION)
+    errand = plan(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test, form=form, purpose=purpose)
     now = office.clock()
     # Nobody tells a visitor later that the message did not arrive, so it is tried for as long as mail servers do.
     lifetime = retries.LIFETIME if form is None else retries.LIFETIME_OF_SUBMISSIONS
     draft = replace(errand.draft, status=Status.QUEUED, expires_at=now + lifetime, next_attempt_at=now)
     return replace(errand, draft=draft)
-
-
-def retry_submissions(office: Office, form: Form) -> int:
-    """Try again what a form received and no server took within its time, or refused; how many emails that are.
-
-    They go to whom they were addressed to. A visitor's confirmation is too late by now.
-    """
-    now = office.clock()
-    times = {"now_ms": to_ms(now), "expires_ms": to_ms(now + retries.LIFETIME_OF_SUBMISSIONS)}
-    return office.database.write(lambda connection: queue.retry_failed(connection, form, **times))
 
 
 def deliver_one(office: Office, email: Email) -> Email:

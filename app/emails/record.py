@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 
 from app.emails import reservation
 from app.emails.office import Office
-from app.errors import CooldownActive, KeyTaken, RecordUnavailable
+from app.errors import KeyTaken, RecordUnavailable
 from app.guards.cooldown import Refusal
 from app.model.email import Email, Phase, Status
 from app.model.outcome import Attempt, Outcome
@@ -76,7 +76,7 @@ def count_without_record(office: Office, draft: Email, *, also: Also | None) -> 
 
     refusal = office.database.write(work, outlives_power=True)
     if refusal is not None:
-        raise _cooldown_active(office, refusal)
+        raise reservation.refused(office, refusal)
 
 
 def hand_over(office: Office, email: Email) -> None:
@@ -125,15 +125,13 @@ def settle(office: Office, email: Email, *, attempts: tuple[Attempt, ...], statu
         is_own = emails.settle(connection, settled)
         if is_own and (not email.is_queued or reservation.hold(office, connection, email, now_ms=now_ms)):
             reservation.settle(office, connection, settled, now_ms=now_ms)
-        # Of what a visitor wrote there is no other copy: it stays until it is delivered or too old to be kept.
-        if email.is_queued and not (email.form_key is not None and status is Status.FAILED):
+        if email.is_queued and not settled.keeps_message:
             queue.remove_message(connection, email.id)
 
     office.write_outcome(work)
     leave(office, email)
     office.metrics.emails.labels(status).inc()
-    _count_attempts(office, attempts)
-    _log(settled, attempts)
+    _report(office, settled, attempts)
     return settled
 
 
@@ -162,8 +160,7 @@ def put_back(
     # The mark of the hand-over outlives a power failure. Alone it would leave this email as uncertain.
     office.write_outcome(work, outlives_power=True)
     leave(office, email)
-    _count_attempts(office, attempts)
-    _log(waiting, attempts)
+    _report(office, waiting, attempts)
     return waiting
 
 
@@ -210,7 +207,8 @@ def settle_abandoned(office: Office) -> None:
         abandoned = emails.settle_abandoned(connection, now_ms=now_ms)
         for email in abandoned:
             reservation.settle(office, connection, email, now_ms=now_ms)
-            queue.remove_message(connection, email.id)
+            if not email.keeps_message:
+                queue.remove_message(connection, email.id)
         return abandoned
 
     for email in office.database.write(work):
@@ -269,21 +267,14 @@ def _write_row(
     if isinstance(result, KeyTaken):
         raise result
     if isinstance(result, Refusal):
-        raise _cooldown_active(office, result)
+        raise reservation.refused(office, result)
     return result
 
 
-def _cooldown_active(office: Office, refusal: Refusal) -> CooldownActive:
-    office.metrics.refusals.labels(guard="cooldown").inc()
-    return CooldownActive(wait_s=refusal.wait_s, usage=refusal.usage)
-
-
-def _count_attempts(office: Office, attempts: tuple[Attempt, ...]) -> None:
+def _report(office: Office, email: Email, attempts: tuple[Attempt, ...]) -> None:
+    """Count the attempts of a round, and say in the log what they came to."""
     for attempt in attempts:
         office.metrics.attempts.labels(attempt.smtp_id, attempt.outcome).inc()
-
-
-def _log(email: Email, attempts: tuple[Attempt, ...]) -> None:
     say = log.info if email.status is Status.SENT else log.warning
     say(
         f"email {email.status.lower()}",

@@ -6,6 +6,7 @@ from typing import TypedDict
 from sqlalchemy import Connection
 
 from app.emails.office import Office
+from app.errors import CooldownActive
 from app.guards import cooldown
 from app.guards.cooldown import Refusal
 from app.model.email import Email, Status
@@ -29,6 +30,12 @@ def reserve(office: Office, connection: Connection, email: Email, *, now_ms: int
         # What a form has received counts at once: its visitor shall not wait for as long as a server is away.
         cooldown.settle(connection, **reservation, counted=True, now_ms=now_ms)
     return refusal
+
+
+def refused(office: Office, refusal: Refusal) -> CooldownActive:
+    """The refusal as it is raised, once its transaction is over; it is counted."""
+    office.metrics.refusals.labels(guard="cooldown").inc()
+    return CooldownActive(wait_s=refusal.wait_s, usage=refusal.usage)
 
 
 def hold(office: Office, connection: Connection, email: Email, *, now_ms: int) -> bool:

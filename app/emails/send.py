@@ -9,7 +9,7 @@ from app.emails.office import Office
 from app.emails.turnstile import Turn
 from app.errors import DeliveryFailed, DeliveryUncertain, HandOverUnrecorded
 from app.model.access import Caller
-from app.model.email import Email, EmailRequest, Status
+from app.model.email import Email, EmailRequest, Purpose, Status
 from app.model.outcome import Delivery, Outcome
 from app.storage import idempotency
 from app.storage.idempotency import IdempotencyKey
@@ -24,6 +24,7 @@ def send(
     caller: Caller | None = None,
     smtp_id: int | None = None,
     is_test: bool = False,
+    purpose: Purpose = Purpose.REQUEST,
     key: IdempotencyKey | None = None,
     turn: Turn | None = None,
 ) -> Email:
@@ -36,7 +37,7 @@ def send(
     record.
     """
     deadline = time.monotonic() + office.settings.request_deadline_s
-    errand = plan(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test)
+    errand = plan(office, request, caller=caller, smtp_id=smtp_id, is_test=is_test, purpose=purpose)
     with office.turnstile.passing(errand.draft.requested_smtp_id, turn):
         email = record.open_record(office, errand.draft, key=key)
         delivery = _deliver(office, errand, email, key=key, deadline=deadline)

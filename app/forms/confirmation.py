@@ -14,7 +14,7 @@ from app.emails.office import Office
 from app.emails.queue import enqueue
 from app.errors import LetterboxError
 from app.guards.cooldown import normalise_sender
-from app.model.email import AutoSubmitted, Email, EmailRequest
+from app.model.email import AutoSubmitted, Email, EmailRequest, Purpose
 from app.model.form import Form
 from app.storage import form_marks
 from app.storage.times import to_ms
@@ -47,7 +47,7 @@ def send(office: Office, form: Form, address: str, *, smtp_id: int | None, refer
         body_template=words.body.format(form=form.name.replace("{", "("), reference=reference),
     )
     try:
-        enqueue(office, request, form=form, smtp_id=smtp_id, also=note)
+        enqueue(office, request, form=form, smtp_id=smtp_id, purpose=Purpose.CONFIRMATION, also=note)
     except _ConfirmedToday:
         return
     except LetterboxError as error:

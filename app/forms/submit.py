@@ -48,7 +48,7 @@ def submit(office: Office, form: Form, submission: Submission, visitor: Visitor)
     is_bot = is_caught(submission)
     take = pretend if is_bot else enqueue
     request = letter(form, recognised, submission, visitor)
-    smtp_id = _smtp_id(office, form)
+    smtp_id = smtp_id_of(office, form)
     try:
         spent = demand_proof(office, form, submission, visitor, token)
         email = take(office, request, form=form, smtp_id=smtp_id, also=note)
@@ -66,7 +66,7 @@ def submit(office: Office, form: Form, submission: Submission, visitor: Visitor)
     return Receipt(reference=email.id, redirect=redirect)
 
 
-def _smtp_id(office: Office, form: Form) -> int | None:
+def smtp_id_of(office: Office, form: Form) -> int | None:
     """The form's; where that connection was taken away, another one of the same owner, else the service's first.
 
     It is not the visitor's fault, and what was written must reach the form's owner all the same.

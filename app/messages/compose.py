@@ -4,8 +4,10 @@ The bytes are made once, before the first attempt, and are the same on every att
 them, because it names the account that sends (`Message.from_field`).
 """
 
+import re
 import secrets
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from app.errors import RequestInvalid
@@ -26,6 +28,9 @@ from app.messages.templates import Templates
 from app.model.email import EmailRequest
 from app.model.message import Message
 from app.settings import MessageLimits
+
+_END_OF_HEAD = b"\r\n\r\n"
+_TO_FIELD = re.compile(rb"^To:[^\r\n]*\r\n(?:[ \t][^\r\n]*\r\n)*", re.MULTILINE)
 
 
 class Composer:
@@ -104,6 +109,14 @@ class Composer:
             if not content.endswith(b"\r\n"):
                 content += b"\r\n"
         return Message(email_id, content, needs_smtputf8=not head.isascii())
+
+
+def readdressed(message: Message, to: Sequence[str]) -> Message:
+    """A composed message with other addresses in To; everything else stays, so that it is known as the same one."""
+    head, end, body = message.content.partition(_END_OF_HEAD)
+    field = address_list_field("To", to).encode("utf-8")
+    new_head = _TO_FIELD.sub(lambda _: field, head + b"\r\n", count=1)
+    return replace(message, content=new_head + end[2:] + body, needs_smtputf8=not new_head.isascii())
 
 
 def _reply_to_field(request: EmailRequest) -> str:

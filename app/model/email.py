@@ -53,7 +53,20 @@ class Status(StrEnum):
     FAILED = "Failed"
     """No server took it; it is certain that nothing was delivered."""
     UNCERTAIN = "Uncertain"
-    """It was handed over and no reply came: it may have been delivered, so it is never sent again."""
+    """It was handed over and no reply came: it may have been delivered, so it is not sent again by itself."""
+
+
+class Purpose(StrEnum):
+    """What an email is for: who wrote it, and what may become of it, depends on that."""
+
+    REQUEST = "request"
+    """A caller of the API asked for it, or an operator on the command line."""
+    SUBMISSION = "submission"
+    """What a visitor wrote in a form, for the form's owner."""
+    CONFIRMATION = "confirmation"
+    """Tells a visitor that a submission was received."""
+    MONTHLY_TEST = "monthly-test"
+    """Finds out whether the first SMTP configuration works."""
 
 
 class Phase(StrEnum):
@@ -114,6 +127,7 @@ class Email:
     attempts: tuple[Attempt, ...] = ()
     project_id: int | None = None
     form_key: str | None = None
+    purpose: Purpose = Purpose.REQUEST
     priority: Priority = Priority.NORMAL
     expires_at: datetime | None = None
     next_attempt_at: datetime | None = None
@@ -123,6 +137,11 @@ class Email:
     def is_queued(self) -> bool:
         """Whether workers deliver it, instead of a caller's own request."""
         return self.expires_at is not None
+
+    @property
+    def keeps_message(self) -> bool:
+        """Whether the finished bytes stay: of what a visitor wrote there is no other copy."""
+        return self.purpose is Purpose.SUBMISSION and self.status in (Status.FAILED, Status.UNCERTAIN)
 
     def with_attempts(self, attempts: tuple[Attempt, ...]) -> "Email":
         """The same record with these attempts behind its own.

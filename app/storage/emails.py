@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, func, null, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.model.email import Email, Phase, Priority, Status
+from app.model.email import Email, Phase, Priority, Purpose, Status
 from app.model.outcome import Attempt, Outcome, Stage
 from app.storage.prepared import Prepared
 from app.storage.pruning import delete_portion
@@ -26,11 +26,10 @@ def _insert_statement(dialect: str) -> Any:
 
 _INSERT = Prepared(_insert_statement)
 _BY_ID = select(emails).where(emails.c.id == bindparam("email_id"))
-# Confirmations are of the form, too, and go to somebody else.
 _OF_FORM_SINCE = select(func.count(), func.min(emails.c.created_at)).where(
     emails.c.form_key == bindparam("key"),
     emails.c.created_at > bindparam("since_ms"),
-    emails.c.reception_email == bindparam("recipient"),
+    emails.c.purpose == Purpose.SUBMISSION,
     emails.c.id != bindparam("but"),
 )
 # A row that was taken back and given to another worker is in another round: what the first one says of it is too late.
@@ -96,6 +95,7 @@ def add(connection: Connection, email: Email, *, lease_until_ms: int | None) -> 
         "new_expires_at": None if email.expires_at is None else to_ms(email.expires_at),
         "new_next_attempt_at": None if email.next_attempt_at is None else to_ms(email.next_attempt_at),
         "new_form_key": email.form_key,
+        "new_purpose": email.purpose.value,
     }
     return _INSERT.count(connection, values) == 1
 
@@ -132,10 +132,7 @@ def page(
 
 def of_form_since(connection: Connection, email: Email, *, since_ms: int) -> tuple[int, int | None]:
     """How many other submissions of the email's form there are since then, and when the oldest of them was made."""
-    row = connection.execute(
-        _OF_FORM_SINCE,
-        {"key": email.form_key, "since_ms": since_ms, "recipient": email.reception_email, "but": email.id},
-    ).one()
+    row = connection.execute(_OF_FORM_SINCE, {"key": email.form_key, "since_ms": since_ms, "but": email.id}).one()
     return row[0], row[1]
 
 
@@ -211,6 +208,7 @@ def from_row(row: Row[tuple[object, ...]]) -> Email:
         attempts=_attempts_from_json(values["attempts"]),
         project_id=values["project_id"],
         form_key=values["form_key"],
+        purpose=Purpose(values["purpose"]),
         priority=_PRIORITIES[values["priority"]],
         rounds=values["rounds"],
         expires_at=None if values["expires_at"] is None else from_ms(values["expires_at"]),

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
 
 from app.model.connection import FIRST_SMTP_INDEX
-from app.model.email import Email, Phase, Status
-from app.model.form import Form
+from app.model.email import Email, Phase, Purpose, Status
 from app.model.message import Message
 from app.storage.emails import attempts_to_json, from_row
 from app.storage.tables import emails, queued_messages
@@ -92,7 +91,10 @@ def put_back(
         return True
     if queued is None or connection.execute(_PUT_BACK_ABANDONED, values).rowcount == 0:
         return False
-    add_message(connection, queued)
+    if find_message(connection, email.id) is None:
+        add_message(connection, queued)
+    else:
+        _readdress(connection, queued)
     return True
 
 
@@ -105,27 +107,41 @@ def _readdress(connection: Connection, queued: QueuedMessage) -> None:
     connection.execute(_READDRESS, values)
 
 
-def retry_failed(connection: Connection, form: Form, *, now_ms: int, expires_ms: int) -> int:
-    """Let a form's emails to its owner that failed for good be tried anew; how many there were.
+def undelivered(connection: Connection, form_key: str) -> list[tuple[str, Status]]:
+    """The submissions of a form that failed or are uncertain, oldest first, whose messages were kept: ids and statuses.
 
-    Their bytes were kept for it.
+    It does not matter to whom they were addressed.
     """
-    kept = exists().where(queued_messages.c.email_id == emails.c.id)
-    failed = update(emails).where(
-        emails.c.form_key == form.key,
-        emails.c.reception_email.in_(form.recipients),
-        emails.c.status == Status.FAILED,
-        kept,
+    kept = select(emails.c.id, emails.c.status).join(queued_messages, queued_messages.c.email_id == emails.c.id)
+    of_form = kept.where(
+        emails.c.form_key == form_key,
+        emails.c.purpose == Purpose.SUBMISSION,
+        emails.c.status.in_((Status.FAILED, Status.UNCERTAIN)),
     )
-    values = {
+    return [(row.id, Status(row.status)) for row in connection.execute(of_form.order_by(emails.c.created_at))]
+
+
+def queue_again(connection: Connection, email: Email, queued: QueuedMessage, *, now_ms: int, expires_ms: int) -> bool:
+    """Let a settled email whose message was kept be tried anew, with this message and for these recipients.
+
+    Through `email.requested_smtp_id`. False when its record is not as `email` says any more.
+    """
+    is_as_it_was = emails.c.id == email.id, emails.c.status == email.status, emails.c.rounds == email.rounds
+    anew = {
         "status": Status.DEFERRED,
         "phase": Phase.RECORDED,
+        "requested_smtp_id": email.requested_smtp_id,
+        "reception_email": queued.recipients[0],
         "settled_at": None,
         "lease_until": None,
         "next_attempt_at": now_ms,
         "expires_at": expires_ms,
     }
-    return connection.execute(failed.values(**values)).rowcount
+    if connection.execute(update(emails).where(*is_as_it_was).values(**anew)).rowcount == 0:
+        return False
+    connection.execute(delete(queued_messages).where(queued_messages.c.email_id == email.id))
+    add_message(connection, queued)
+    return True
 
 
 def make_due(connection: Connection, project_id: int, *, now_ms: int) -> None:

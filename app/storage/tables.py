@@ -41,6 +41,8 @@ emails = Table(
     Column("expires_at", BigInteger),
     Column("next_attempt_at", BigInteger),
     Column("form_key", String(32)),
+    Column("purpose", String(16), nullable=False),
+    CheckConstraint("purpose IN ('request', 'submission', 'confirmation', 'monthly-test')", name="ck_emails_purpose"),
     CheckConstraint(
         "status IN ('Queued', 'Sending', 'Deferred', 'Sent', 'Failed', 'Uncertain')", name="ck_emails_status"
     ),
@@ -102,7 +104,9 @@ queued_messages = Table(
     Column("recipients", Text, nullable=False),
     Column("catch_all", String(320)),
 )
-"""The finished bytes of emails that workers deliver, until they are settled. `recipients` is a JSON array."""
+"""The finished bytes of emails that workers deliver, until they are settled; of what visitors wrote, until it is
+certain that it was delivered. `recipients` is a JSON array.
+"""
 
 idempotency_keys = Table(
     "idempotency_keys",

@@ -8,6 +8,11 @@ import tomllib
 import pytest
 
 from app.cli import main
+from app.cli.opening import opened_office
+from app.emails import record
+from app.emails.queue import enqueue
+from app.forms.find import find_form
+from app.model.email import EmailRequest, Status
 from app.settings import PROJECT_ROOT
 from tests.cli.conftest import run
 
@@ -144,6 +149,45 @@ def test_a_name_that_is_taken_is_said() -> None:
     assert "Form 'CONTACT' already exists" in result.stderr
 
 
+def leave(key: str, *statuses: Status) -> None:
+    """Submissions of a form as they lie there when nobody took them, or nobody said so."""
+    with opened_office(is_sending=True) as office:
+        form = find_form(office, key)
+        for number, status in enumerate(statuses):
+            enqueue(office, EmailRequest(email=f"{number}@example.com", message="Hello!"), form=form)
+            (email,) = record.claim(office)
+            record.settle(office, email, attempts=(), status=status)
+
+
+@pytest.mark.parametrize(
+    ("options", "queued", "recipient"),
+    [
+        ([], 2, "office@example.com"),
+        (["--uncertain"], 3, "office@example.com"),
+        (["--to", "rescue@example.com"], 2, "rescue@example.com"),
+    ],
+)
+def test_what_was_not_delivered_is_sent_again_and_the_rest_is_said(
+    options: list[str], queued: int, recipient: str
+) -> None:
+    key = create()
+    leave(key, Status.FAILED, Status.UNCERTAIN, Status.FAILED, Status.SENT)
+    result = run("forms", "retry", key, *options)
+    assert (result.exit_code, result.stdout) == (0, f"{queued}\n")
+    assert "2 failed, 1 uncertain" in result.stderr
+    assert ("--uncertain" in result.stderr) is ("--uncertain" not in options)
+    with opened_office(is_sending=True) as office:
+        assert [email.reception_email for email in record.claim(office, limit=9)] == [recipient] * queued
+    line = run("audit").stdout.splitlines()[-1].split("\t")
+    assert line[1:5] == ["Shop", "command line", "retry-form", "contact"]
+
+
+def test_of_the_default_form_it_is_sent_again_too() -> None:
+    leave("default", Status.FAILED)
+    assert run("forms", "retry", "default").stdout == "1\n"
+    assert "retry-form" in run("audit").stdout
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -155,6 +199,8 @@ def test_a_name_that_is_taken_is_said() -> None:
         ["create", "contact", "--project", "P", *NEEDED, "--smtp-id", "x"],
         ["create", "contact", "--project", "P", *NEEDED, "--smtp-id", "99999999999"],
         ["create", "contact", "--project", "P", *NEEDED, "--min-age", "soon"],
+        ["retry", "default", "--to", "nobody"],
+        ["retry"],
         ["show"],
         ["update"],
         ["delete"],
@@ -184,5 +230,5 @@ def test_the_command_is_one_of_flasks_too_and_says_what_it_does() -> None:
     module, _, attribute = project["entry-points"]["flask.commands"]["forms"].partition(":")
     assert getattr(importlib.import_module(module), attribute) is main.commands["forms"]
     helped = run("forms", "--help").stdout
-    for name in ("create", "list", "show", "update", "delete"):
+    for name in ("create", "list", "show", "update", "delete", "retry"):
         assert re.search(rf"  {name}  +[A-Z].{{10}}", helped), name

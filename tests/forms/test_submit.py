@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 from app.emails import record
 from app.emails.housekeeping import prune
 from app.emails.office import Office
-from app.emails.queue import deliver_one, retry_submissions
+from app.emails.queue import deliver_one
 from app.errors import CheckFailed, CooldownActive, SubmissionLimitReached
 from app.forms import captcha, tokens
 from app.forms.submission import Receipt, Submission, Visitor
@@ -199,19 +199,6 @@ def test_when_no_server_takes_it_the_owner_gets_it_days_later_with_the_time_it_w
     assert f"{written_at:%B %Y, %H:%M} UTC" in mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
 
 
-def test_what_was_refused_for_good_is_kept_and_can_be_sent_once_more(office: Office, server: SMTPServer) -> None:
-    server.faults = {"RCPT": "550 5.1.1 no such mailbox"}
-    receipt = send(office)
-    assert work_off(office) == ["Failed"]
-    assert retry_submissions(office, replace(FORM, key="another")) == 0
-    assert retry_submissions(office, FORM) == 1
-    server.faults = {}
-    office.deliverer.forget([server.configuration()])
-    assert work_off(office) == ["Sent"]
-    assert [mail["X-Email-Id"] for mail in mails(server)] == [receipt.reference]
-    assert retry_submissions(office, FORM) == 0
-
-
 def test_what_could_not_be_delivered_goes_with_its_record(office: Office, server: SMTPServer, clock: Clock) -> None:
     server.faults = {"RCPT": "550 5.1.1 no such mailbox"}
     receipt = send(office)
@@ -260,6 +247,14 @@ def test_a_form_takes_so_many_in_an_hour(office: Office, clock: Clock) -> None:
     assert 2990 <= caught.value.retry_after_s <= 3000
     clock.now += timedelta(seconds=caught.value.retry_after_s)
     send(office, form=form, email="c@example.com")
+
+
+def test_an_hours_submissions_count_whoever_was_to_get_them(office: Office) -> None:
+    form = replace(FORM, submissions_per_hour=2, confirms=True)
+    send(office, form=form, email="a@example.com")
+    send(office, form=form, email="b@example.com")
+    with pytest.raises(SubmissionLimitReached):
+        send(office, form=replace(form, recipients=("new@example.com",)), email="c@example.com")
 
 
 def test_a_confirmation_has_none_of_the_visitors_words_and_comes_once_a_day(

@@ -65,6 +65,49 @@ def test_emails_from_before_forms_belong_to_none(database: Database) -> None:
     assert [tuple(row) for row in found] == [("0000AAAA", None)]
 
 
+def test_what_emails_from_before_are_for_is_found_out(database: Database) -> None:
+    """Ids, forms, senders, recipients, moments, and what each one is for."""
+    rows = [
+        ("0000000A", None, "anna@example.com", "office@example.com", 1_000_000, "request"),
+        ("0000000B", "contact", "anna@example.com", "office@example.com", 1_000_000, "submission"),
+        ("0000000C", "contact", "", "anna@example.com", 1_000_200, "confirmation"),
+        # Whoever gives no address: a submission, to the owner of then.
+        ("0000000D", "contact", "", "office@example.com", 1_000_300, "submission"),
+        ("0000000E", "contact", "", "anna@example.com", 2_000_000, "submission"),
+        ("0000000F", "another", "", "anna@example.com", 1_000_200, "submission"),
+    ]
+
+    def insert(connection: Connection) -> None:
+        for email_id, form_key, sender, recipient, created_at, _ in rows:
+            connection.execute(
+                text(
+                    "INSERT INTO emails (id, status, phase, requested_smtp_id, is_test, sender, reception_email,"
+                    " attempts, created_at, priority, rounds, form_key) VALUES (:id, 'Sent', 'settled', 1, :no,"
+                    " :sender, :recipient, '[]', :created_at, 2, 0, :form_key)"
+                ),
+                {
+                    "id": email_id,
+                    "no": False,
+                    "sender": sender,
+                    "recipient": recipient,
+                    "created_at": created_at,
+                    "form_key": form_key,
+                },
+            )
+
+    go_to(database, "0005")
+    database.write(insert)
+    before = database.read(indexes_there)
+    for is_back, revision in ((False, "0006"), (True, "0005"), (False, "head")):
+        go_to(database, revision, is_back=is_back)
+        if is_back:
+            assert database.read(indexes_there) == before
+    found = database.read(lambda connection: connection.execute(text("SELECT id, purpose FROM emails")).all())
+    assert {row.id: row.purpose for row in found} == {row[0]: row[-1] for row in rows}
+    with pytest.raises(RecordConflict):
+        database.write(lambda connection: connection.execute(text("UPDATE emails SET purpose = 'spam'")) and None)
+
+
 def test_the_way_back_leaves_what_was_there_before(database: Database) -> None:
     go_to(database, "0003")
     database.write(insert_email)
