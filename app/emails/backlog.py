@@ -29,7 +29,10 @@ class Backlog:
     def reserve(self) -> None:
         """Take a place for one more email, until `release`. Raises Overloaded and RecordUnavailable without one."""
         if self._now() - self._counted_at > _KNOWN_FOR_S:
-            waiting, counted_at = self._database.read(queue.waiting), self._now()
+            waiting, counted_at = (
+                self._database.read(lambda connection: queue.waiting(connection, most=self._limit)),
+                self._now(),
+            )
             with self._lock:
                 self._waiting, self._counted_at = waiting, counted_at
         with self._lock:

@@ -1,9 +1,10 @@
 """What the use cases work with, put together once per process by `create_app` and by the command line."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Self
 
 import structlog
@@ -34,7 +35,8 @@ Write = Callable[[Connection], None]
 class Office:
     """The tools of one process.
 
-    `under_way` holds the emails that it is sending, by id; `unwritten` the outcomes that the database did not take yet.
+    `under_way` holds the emails that it is sending, by id; `unwritten` the outcomes that the database did not take yet;
+    `turns` numbers the emails that it takes from the queue.
     """
 
     settings: Settings
@@ -51,6 +53,7 @@ class Office:
     clock: Clock
     under_way: dict[str, Email] = field(default_factory=dict)
     unwritten: deque[tuple[Write, bool]] = field(default_factory=deque)
+    turns: Iterator[int] = field(default_factory=lambda: count(1))
 
     @classmethod
     def open(cls, settings: Settings, *, clock: Clock = utc_now) -> Self:

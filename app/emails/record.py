@@ -8,6 +8,7 @@ is known. Spec: delivery, "The record comes first".
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 
 import structlog
 from sqlalchemy import Connection
@@ -36,6 +37,8 @@ Also = Callable[[Connection, Email], None]
 
 _MOST_IDS = 10
 """Of 32 random bits: among a million emails each is taken with a chance of 1 in 4000."""
+
+_TURN_OF_THE_OLDEST = 4
 
 _MILLISECOND = timedelta(milliseconds=1)
 _LEASE_MS = LEASE // _MILLISECOND
@@ -165,11 +168,18 @@ def put_back(
 
 
 def claim(office: Office, *, limit: int = 1) -> list[Email]:
-    """Take queued emails that are due, the most urgent first. Raises RecordUnavailable."""
+    """Take queued emails that are due, the most urgent first. Raises RecordUnavailable.
+
+    Every fourth one is that which has been due for longest, where that is more than a minute: a steady stream of urgent
+    ones takes three quarters of the work, and nobody's waiting lasts until the email expires.
+    """
+    oldest = sum(turn % _TURN_OF_THE_OLDEST == 0 for turn in islice(office.turns, limit))
     now_ms = to_ms(office.clock())
     lease_until_ms = now_ms + _LEASE_MS
     taken = office.database.write(
-        lambda connection: queue.claim(connection, now_ms=now_ms, lease_until_ms=lease_until_ms, limit=limit)
+        lambda connection: queue.claim(
+            connection, now_ms=now_ms, lease_until_ms=lease_until_ms, limit=limit, oldest=oldest
+        )
     )
     office.under_way.update((email.id, email) for email in taken)
     return taken

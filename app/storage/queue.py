@@ -6,13 +6,33 @@ The row is the truth. A worker takes it by a lease; while it is taken there is n
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Integer,
+    Select,
+    bindparam,
+    column,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
+from sqlalchemy import (
+    values as rows_of,
+)
 
 from app.model.connection import FIRST_SMTP_INDEX
-from app.model.email import Email, Phase, Purpose, Status
+from app.model.email import Email, Phase, Priority, Purpose, Status
 from app.model.message import Message
 from app.storage.emails import attempts_to_json, from_row
 from app.storage.tables import emails, queued_messages
+
+_RANKS = sorted(priority.rank for priority in Priority)
+_LONG_MS = 60_000
+"""Who has been due for that long gets a turn whatever the priority; while the workers keep up, nobody is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +72,46 @@ def remove_message(connection: Connection, email_id: str) -> None:
     connection.execute(_REMOVE, {"settled_id": email_id})
 
 
-def claim(connection: Connection, *, now_ms: int, lease_until_ms: int, limit: int) -> list[Email]:
-    """Take what is due, the most urgent first; nobody else has it until the lease ends."""
-    due = select(emails.c.id).where(emails.c.next_attempt_at <= now_ms)
-    due = due.order_by(emails.c.priority, emails.c.next_attempt_at).limit(limit)
+def claim(connection: Connection, *, now_ms: int, lease_until_ms: int, limit: int, oldest: int = 0) -> list[Email]:
+    """Take what is due, the most urgent first; nobody else has it until the lease ends.
+
+    Up to `oldest` of them are those that have been due for longest, whatever their priority, if for more than a minute.
+    """
+    c = emails.c
+    taken: list[Email] = []
+    if oldest:
+        longest_due = select(c.id).where(c.next_attempt_at <= now_ms - _LONG_MS).order_by(c.next_attempt_at)
+        locked = longest_due.limit(oldest).with_for_update(skip_locked=True)  # SQLite has no such clause
+        taken += _take(connection, locked, now_ms=now_ms, lease_until_ms=lease_until_ms)
+    if len(taken) < limit:
+        most_urgent = _most_urgent(connection.dialect.name, now_ms=now_ms, limit=limit - len(taken))
+        taken += _take(connection, most_urgent, now_ms=now_ms, lease_until_ms=lease_until_ms)
+    return sorted(taken, key=lambda email: email.priority.rank)
+
+
+def _most_urgent(dialect: str, *, now_ms: int, limit: int) -> Select[tuple[str]]:
+    """The ids of what is due, by priority, within one by time. Reads no more of the index than it returns.
+
+    Only by rank the index is in the order of time, so each rank is looked up by itself: what is not due yet, however
+    much that is, is not looked at.
+    """
+    c = emails.c
+    if dialect == "sqlite":
+        # It goes through the ranks in their order, and stops at the limit.
+        due = select(c.id).where(c.priority.in_(_RANKS), c.next_attempt_at <= now_ms)
+        return due.order_by(c.priority, c.next_attempt_at).limit(limit)
+    ranks = rows_of(column("rank", Integer), name="ranks").data([(rank,) for rank in _RANKS])
+    of_rank = select(c.id).where(c.priority == ranks.c.rank, c.next_attempt_at <= now_ms)
+    # Rank by rank, and no further than to the limit: what is locked in vain would be missing for others.
+    heads = of_rank.order_by(c.next_attempt_at).limit(limit).with_for_update(skip_locked=True).lateral("heads")
+    return select(heads.c.id).select_from(ranks.join(heads, true())).limit(limit)
+
+
+def _take(connection: Connection, due: Select[tuple[str]], *, now_ms: int, lease_until_ms: int) -> list[Email]:
     if connection.dialect.name == "postgresql":
         # As a mere subquery it may be run again for each row that it is joined to, and each time skips what is locked
         # by then and locks the next ones: more than the limit would be taken.
-        locked = due.with_for_update(skip_locked=True).cte("due").prefix_with("MATERIALIZED")
+        locked = due.cte("due").prefix_with("MATERIALIZED")
         due = select(locked.c.id)
     taken = (
         update(emails)
@@ -67,7 +119,7 @@ def claim(connection: Connection, *, now_ms: int, lease_until_ms: int, limit: in
         .values(status=Status.SENDING, next_attempt_at=None, lease_until=lease_until_ms, rounds=emails.c.rounds + 1)
         .returning(*emails.c)
     )
-    return sorted((from_row(row) for row in connection.execute(taken)), key=lambda email: email.priority.rank)
+    return [from_row(row) for row in connection.execute(taken)]
 
 
 def put_back(
@@ -152,14 +204,15 @@ def make_due(connection: Connection, project_id: int, *, now_ms: int) -> None:
 
 
 def due_ids(connection: Connection, *, now_ms: int, limit: int) -> list[str]:
-    """What a worker should be told of, the most urgent first."""
+    """What a worker should be told of, what has been due for longest first."""
     due = select(emails.c.id).where(emails.c.next_attempt_at <= now_ms)
-    return list(connection.execute(due.order_by(emails.c.priority, emails.c.next_attempt_at).limit(limit)).scalars())
+    return list(connection.execute(due.order_by(emails.c.next_attempt_at).limit(limit)).scalars())
 
 
-def waiting(connection: Connection) -> int:
-    """How many emails wait for an attempt."""
-    return connection.execute(_WAITING).scalar_one()
+def waiting(connection: Connection, *, most: int) -> int:
+    """How many emails wait for an attempt; no more than `most` are counted."""
+    waits = select(emails.c.id).where(emails.c.next_attempt_at.is_not(None)).limit(most).subquery()
+    return connection.execute(select(func.count()).select_from(waits)).scalar_one()
 
 
 def oldest_due_ms(connection: Connection, *, now_ms: int) -> int | None:
@@ -195,4 +248,3 @@ _READDRESS = (
     )
     .values(recipients=bindparam("left_over"), catch_all=bindparam("stand_in"))
 )
-_WAITING = select(func.count()).select_from(emails).where(emails.c.next_attempt_at.is_not(None))

@@ -116,6 +116,24 @@ def test_the_most_urgent_goes_first(service: Service) -> None:
         deliver_one(office, email)
 
 
+def test_a_steady_stream_of_urgent_mail_keeps_no_other_waiting_for_long(
+    make_service: MakeService, database_url: str
+) -> None:
+    clock = Clock()
+    service = make_service(clock=clock, database_url=database_url)
+    service.post(json=valid_request(Priority="Low"), headers=ASYNC)
+    taken: list[str] = []
+    for _ in range(12):
+        clock.now += timedelta(seconds=10)
+        for _ in range(2):
+            service.post(json=valid_request(Priority="Urgent"), headers=ASYNC)
+        taken += [email.priority for email in record.claim(office_of(service))]
+    # For a minute everything urgent goes first, and then three of four.
+    assert taken[:6] == ["Urgent"] * 6
+    assert taken.count("Low") == 1
+    assert sorted(taken[6:9]) in (["Low", "Urgent", "Urgent"], ["Urgent"] * 3)
+
+
 def test_a_worker_that_dies_before_the_hand_over_loses_nothing(make_service: MakeService) -> None:
     clock = Clock()
     service = make_service(clock=clock)
