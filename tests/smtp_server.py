@@ -8,7 +8,7 @@
 `faults` maps a step of the dialogue to what happens there instead of the healthy reply:
 
     SMTPServer(faults={"RCPT": "550 5.1.1 no such user"})       a reply; lines are separated by "\\r\\n"
-    SMTPServer(faults={"MESSAGE": Drop()})                      also Reset, Hang, Drip and Raw
+    SMTPServer(faults={"MESSAGE": Drop()})                      also Reset, Hang, Drip, Late and Raw
     SMTPServer(faults={"RCPT": refuse("gone@example.com")})     a function of the command's argument; None is healthy
     SMTPServer(faults={"MAIL": [None, "421 4.3.2 closing"]})    only the first MAIL of a connection is healthy
     SMTPServer(scripts=[{"GREETING": Drop()}])                  the first connection only; `faults` rules the others
@@ -28,7 +28,7 @@ from typing import Any, Self
 from app.model.smtp import Account, Security, SMTPConfiguration
 from tests.smtp.certificates import authority
 from tests.smtp.dialogue import Dialogue, Over
-from tests.smtp.faults import Deed, Drip, Drop, Fault, Hang, Raw, Reset, refuse
+from tests.smtp.faults import Deed, Drip, Drop, Fault, Hang, Late, Raw, Reset, refuse
 from tests.smtp.received import Received
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "Drop",
     "Fault",
     "Hang",
+    "Late",
     "Raw",
     "Received",
     "Reset",
@@ -89,6 +90,7 @@ class SMTPServer:
         self.transcripts: list[list[str]] = []
         self.violations: list[str] = []
         self.is_over = threading.Event()
+        self.speaks_late = threading.Event()
         self.peak_connections = 0
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -128,6 +130,10 @@ class SMTPServer:
         values |= changes
         return SMTPConfiguration(index=index, **values)
 
+    def reply_late(self) -> None:
+        """Lets out the replies that are late, and from now on every one at once."""
+        self.speaks_late.set()
+
     def drop_connections(self) -> None:
         """Ends all open connections, as a server does that restarts."""
         with self._lock:
@@ -156,6 +162,7 @@ class SMTPServer:
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.is_over.set()
+        self.speaks_late.set()
         self.stop_listening()
         self.drop_connections()
         for thread in self._threads:

@@ -107,9 +107,10 @@ class Office:
             self.unwritten.popleft()
 
     def close(self) -> None:
+        # First, because what is listened to for a late reply ends in the record.
+        self.deliverer.close()
         self.write_kept_outcomes()
         with suppress(RecordUnavailable):
             self.registry.live.write_uses()
         self.gate.close()
-        self.deliverer.close()
         self.database.close()

@@ -22,7 +22,7 @@ from app.model.access import Caller
 from app.model.connection import FIRST_SMTP_INDEX
 from app.model.email import Email, EmailRequest, Purpose, Status
 from app.model.form import Form
-from app.model.outcome import Attempt, Outcome, Stage
+from app.model.outcome import Attempt, Delivery, Outcome, Stage
 from app.model.smtp import SMTPConfiguration
 from app.smtp.content import MessageUnsafe
 from app.storage import emails, queue
@@ -115,7 +115,9 @@ def deliver_one(office: Office, email: Email) -> Email:
     Sent, Failed and Uncertain are final; Deferred means that it will be tried again. Whatever breaks, the record tells
     the truth: nothing is lost, and what a server may have is never sent again. What can never be sent fails at once: a
     message that is not fit for the wire, or one for which no server is left. Of several recipients those whom a
-    server refused only for now are left over for later rounds, in which nobody else gets a copy.
+    server refused only for now are left over for later rounds, in which nobody else gets a copy. Where the reply to the
+    message is late the record stays as it is, Sending, and ends as soon as it comes or ten minutes have passed: a
+    server that is slow holds no worker.
     """
     handing_over = HandingOver(office, email)
     queued: QueuedMessage | None = None
@@ -148,6 +150,19 @@ def deliver_one(office: Office, email: Email) -> Email:
         else:
             _again(office, email, (), queued)
         raise
+    if delivery.listen is None:
+        return _end_round(office, email, queued, delivery)
+    message = queued
+
+    def end(late: Attempt | None) -> None:
+        attempts = delivery.attempts if late is None else (*delivery.attempts[:-1], late)
+        _end_round(office, email, message, Delivery(attempts))
+
+    delivery.listen(end)
+    return email
+
+
+def _end_round(office: Office, email: Email, queued: QueuedMessage, delivery: Delivery) -> Email:
     if delivery.outcome is Outcome.SERVER_AT_FAULT:
         return _again(office, email, delivery.attempts, queued)
     if delivery.outcome is Outcome.ACCEPTED and delivery.deferred:

@@ -55,6 +55,21 @@ def settle(office: Office, connection: Connection, email: Email, *, now_ms: int)
         cooldown.settle(connection, **_reservation(email), counted=is_counted, now_ms=now_ms)
 
 
+def take_back(office: Office, connection: Connection, email: Email) -> None:
+    """Count a settled email no more: it was uncertain, and is known now to have failed."""
+    if _is_on_hold(office, email) and email.settled_at is not None:
+        counted = _reservation(email)
+        cooldown.take_back(
+            connection,
+            sender=counted["sender"],
+            smtp_id=counted["smtp_id"],
+            is_test=counted["is_test"],
+            counted_at_ms=to_ms(email.settled_at),
+            created_at_ms=to_ms(email.created_at),
+            step_ms=office.settings.guards.cooldown_step_s * 1000,
+        )
+
+
 class _Reservation(TypedDict):
     """The arguments that every function of `guards.cooldown` takes."""
 

@@ -1,8 +1,9 @@
 """Send one email while its caller waits: from a validated request to a recorded outcome."""
 
 import time
+from functools import partial
 
-from app.emails import record
+from app.emails import late_reply, record
 from app.emails.errand import Errand, compose, plan
 from app.emails.handing_over import HandingOver
 from app.emails.office import Office
@@ -42,7 +43,11 @@ def send(
         email = record.open_record(office, errand.draft, key=key)
         delivery = _deliver(office, errand, email, key=key, deadline=deadline)
         status = _STATUS.get(delivery.outcome, Status.FAILED)
-        return answer(record.settle(office, email, attempts=delivery.attempts, status=status))
+        settled = record.settle(office, email, attempts=delivery.attempts, status=status)
+        if delivery.listen is not None:
+            # Only now, so that the correction finds what it corrects.
+            delivery.listen(partial(late_reply.correct, office, settled))
+        return answer(settled)
 
 
 def answer(email: Email) -> Email:

@@ -100,6 +100,25 @@ def settle(
         cooldowns.release(connection, key, email_id=reserved_by)
 
 
+def take_back(
+    connection: Connection,
+    *,
+    sender: str,
+    smtp_id: int,
+    is_test: bool,
+    counted_at_ms: int,
+    created_at_ms: int,
+    step_ms: int,
+) -> None:
+    """Undo what `settle` counted at `counted_at_ms`: the message failed, although it had looked otherwise.
+
+    Whoever sends next waits as long as without it, which is not at all at the moment when it was created. A message
+    that was counted since then, and another one's reservation, stand.
+    """
+    key = CooldownKey(sender, smtp_id, is_test)
+    cooldowns.take_back(connection, key, counted_at_ms=counted_at_ms, free_at_ms=created_at_ms, step_ms=step_ms)
+
+
 def prune(connection: Connection, older_than_ms: int) -> int:
     """Forget who has not sent since a moment (epoch milliseconds); returns how many that were."""
     return cooldowns.prune(connection, older_than_ms=older_than_ms)

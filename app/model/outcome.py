@@ -1,6 +1,7 @@
 """How an attempt to hand a message to a server ends, and where it was when it ended (spec: delivery, "Outcomes")."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -59,11 +60,17 @@ class Attempt:
     deferred: tuple[str, ...] = ()
 
 
+Late = Callable[[Attempt | None], None]
+"""Gets the last attempt as it ended after all, once; None when no reply came in ten minutes, or none that decides."""
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """The end of all attempts at one message: the last one's outcome decides."""
 
     attempts: tuple[Attempt, ...]
+    listen: Callable[[Late], None] | None = field(default=None, compare=False, repr=False)
+    """Of an unknown outcome whose server may still reply: begins to listen for it."""
 
     @property
     def outcome(self) -> Outcome:

@@ -15,6 +15,12 @@ class Metrics:
             ["smtp_id", "outcome"],
             registry=self.registry,
         )
+        self.late_replies = Counter(
+            "letterbox_late_replies",
+            "Uncertain emails whose server replied after all, by final status",
+            ["status"],
+            registry=self.registry,
+        )
         self.refusals = Counter("letterbox_refusals", "Requests refused by a guard", ["guard"], registry=self.registry)
         self.limit_storage_errors = Counter(
             "letterbox_limit_storage_errors",

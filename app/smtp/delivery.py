@@ -16,6 +16,8 @@ from app.model.smtp import SMTPConfiguration
 from app.smtp.circuit import Condition, Leave
 from app.smtp.content import Content
 from app.smtp.failure import SessionFailed
+from app.smtp.final_reply import FinalReply
+from app.smtp.late_replies import LateReplies
 from app.smtp.loan import Loan
 from app.smtp.outcome import Verdict, judge_failure
 from app.smtp.pool import AllInUse
@@ -33,6 +35,7 @@ class Deliverer:
         self._clock = clock
         self._pools = Pools()
         self._scout = Scout(self._pools)
+        self._late_replies = LateReplies(clock=clock, retire=self._pools.retire)
         self._warmer: Warmer | None = None
 
     def keep_warm(self, standing: Sequence[SMTPConfiguration]) -> None:
@@ -58,10 +61,11 @@ class Deliverer:
         at least one recipient. Of several, those whom a server refuses do not keep the message from the others;
         `catch_all` stands in for a single one that was refused.
         `deadline` (`time.monotonic`) bounds everything except the wait for the reply to a message that was handed
-        over. `on_hand_over` is called before any byte of the message may reach a server, once per attempt that gets
-        there; what it raises is raised here (RecordUnavailable as HandOverUnrecorded, with the attempts until then),
-        and that message is not sent. Raises `content.MessageUnsafe` for bytes
-        that must not be sent; trouble with a server is never raised, it is in the attempts.
+        over, which has half a minute at least; whoever calls `listen` of the delivery hears of a later one.
+        `on_hand_over` is called before any byte of the message may reach a server, once per attempt that gets there;
+        what it raises is raised here (RecordUnavailable as HandOverUnrecorded, with the attempts until then), and that
+        message is not sent. Raises `content.MessageUnsafe` for bytes that must not be sent; trouble with a server is
+        never raised, it is in the attempts.
         """
         errand = _Errand(
             message,
@@ -80,7 +84,12 @@ class Deliverer:
             errand.run(routes)
         else:
             errand.note(group[0], Verdict(Outcome.SERVER_AT_FAULT, Stage.AUTH, detail="no test account is configured"))
-        return Delivery(tuple(errand.attempts))
+        late = None
+        if errand.late is not None:
+            late = self._late_replies.wait_for(errand.late, errand.attempts[-1])
+            if late is None:
+                errand.late.session.close()
+        return Delivery(tuple(errand.attempts), listen=None if late is None else late.listen)
 
     def condition(self, configuration: SMTPConfiguration) -> Condition:
         """The last thing known of this server; said from memory, without asking it."""
@@ -98,9 +107,10 @@ class Deliverer:
         self._pools.forget(configurations)
 
     def close(self) -> None:
-        """Ends the idle sessions; those at work end with their message."""
+        """Ends the idle sessions, and those that are listened to; those at work end with their message."""
         if self._warmer is not None:
             self._warmer.stop()
+        self._late_replies.close()
         self._pools.close()
 
 
@@ -118,6 +128,8 @@ class _Errand:
         on_hand_over: Callable[[], None],
     ) -> None:
         self.attempts: list[Attempt] = []
+        self.late: FinalReply | None = None
+        """The reply that is missing, where the server of the last attempt may still give it."""
         self._message = message
         self._content = Content(message.content)
         self._clock = clock
@@ -186,6 +198,8 @@ class _Errand:
             is_news = not isinstance(failure, AllInUse)
         if is_news and not self._is_cut_short(verdict):
             route.remember(verdict, leave=leave)
+        if self.late is not None:
+            loan.let_go()
         self.note(
             route.configuration,
             verdict,
@@ -215,7 +229,9 @@ class _Errand:
             # Of a server in doubt silence is to be expected, and behind the message it would be an uncertain end.
             is_envelope_first=is_in_doubt,
         )
-        return transaction.run(), transaction.refused, transaction.deferred
+        verdict = transaction.run()
+        self.late = transaction.late
+        return verdict, transaction.refused, transaction.deferred
 
     def _on_hand_over(self) -> None:
         try:

@@ -3,6 +3,8 @@
 Used by `transaction`, and by `late_replies` where nobody waits any more.
 """
 
+from time import monotonic
+
 from app.model.outcome import Outcome, Stage
 from app.smtp.dialogue import ONE_REPLY_TOO_MANY
 from app.smtp.envelope import Envelope
@@ -24,28 +26,33 @@ class FinalReply:
     or call it failed, QUIT shows whether it was the last word: its 221 is like no other reply.
     """
 
-    def __init__(self, session: SMTPSession, envelope: Envelope, *, is_envelope_answered: bool) -> None:
-        self.refused = envelope.unsafe if not is_envelope_answered else ()
-        """Whom the server did not take, as far as the replies read here tell."""
-        self.deferred: tuple[str, ...] = ()
+    def __init__(
+        self,
+        session: SMTPSession,
+        envelope: Envelope,
+        *,
+        is_envelope_answered: bool,
+        refused: tuple[str, ...] = (),
+        deferred: tuple[str, ...] = (),
+    ) -> None:
+        self.refused = refused or envelope.unsafe
+        """Whom the server did not take, by what is known so far; `deferred` those of them whom it may take later."""
+        self.deferred = deferred
+        self.handed_over_at = monotonic()
         self.is_awaited = False
         """Whether the wait ended with the session still open, so that the reply may come yet."""
-        self._session = session
+        self.session = session
         self._envelope = envelope
         self._is_envelope_answered = is_envelope_answered
         self._missing = 1 if is_envelope_answered else len(envelope.commands) + 1
         self._replies: list[Reply] = []
 
-    @property
-    def session(self) -> SMTPSession:
-        return self._session
-
     def wait(self, timeout_s: float) -> Verdict:
         """The verdict; unknown when the reply did not come in time."""
-        self._session.begin_final_wait(timeout_s)
+        self.session.begin_final_wait(timeout_s)
         try:
             while self._missing:
-                self._add(self._session.read_reply())
+                self._add(self.session.read_reply())
         except SessionFailed as failure:
             self.is_awaited = isinstance(failure.__cause__, TimeoutError)
             return self._judge_failure(failure)
@@ -57,14 +64,14 @@ class FinalReply:
 
         A refusal that is not the server's last word is no verdict: the email stays uncertain.
         """
-        self._session.begin_final_wait(timeout_s)
+        self.session.begin_final_wait(timeout_s)
         while self._missing:
-            reply = self._session.read_reply_that_came()
+            reply = self.session.read_reply_that_came()
             if reply is None:
                 return None
             self._add(reply)
         verdict = self._judge()
-        if not self._is_plain(verdict) and self._session.has_unread:
+        if not self._is_plain(verdict) and self.session.has_unread:
             raise SessionFailed(Stage.MESSAGE, detail=ONE_REPLY_TOO_MANY)
         return verdict
 
@@ -74,7 +81,7 @@ class FinalReply:
 
     def _judge(self) -> Verdict:
         """The verdict of all replies."""
-        session, final = self._session, self._replies[-1]
+        session, final = self.session, self._replies[-1]
         session.in_step = True
         refusal = self._judge_envelope()
         # Without a recipient the data go nowhere, whatever the server says to them.
@@ -118,13 +125,13 @@ class FinalReply:
         if all(reply.is_positive for reply in self._replies):
             # X.1.X is about addresses (RFC 3463 section 3.2), so it answers RCPT and not a message.
             is_about_address = (final.enhanced_code or "").startswith("2.1.")
-            return not is_about_address and not self._session.has_unread
+            return not is_about_address and not self.session.has_unread
         # A single reply too many moves the one to RCPT here. Where that is a refusal, nobody got the message.
         return not final.is_positive and not self._has_recipient
 
     def _confirmed(self, verdict: Verdict) -> Verdict:
         """The verdict if QUIT is answered next, or the connection ends; unknown where the replies contradict it."""
-        session, final = self._session, self._replies[-1]
+        session, final = self.session, self._replies[-1]
         surplus: list[Reply] = []
         session.begin_final_wait(session.configuration.timeout_s)
         try:

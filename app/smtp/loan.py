@@ -31,6 +31,12 @@ class Loan:
         self._session = self._acquire(fresh=True)
         return self._session
 
+    def let_go(self) -> None:
+        """Out of the pool, and left to who goes on with it."""
+        session, self._session = self._session, None
+        if session is not None:
+            self._pool.let_go()
+
     def give_back(self) -> None:
         """Back to the pool, whatever state it is in."""
         session, self._session = self._session, None

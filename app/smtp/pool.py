@@ -93,6 +93,10 @@ class SessionPool:
             self._end(session)
             self._free_slot()
 
+    def let_go(self) -> None:
+        """A session that was lent does not come back; another one may be opened in its place."""
+        self._free_slot()
+
     def _lend_later(self, session: SMTPSession) -> None:
         session.is_reused = True
         if session.is_reusable:

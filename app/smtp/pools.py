@@ -79,7 +79,7 @@ class Pools:
         self._forgotten: dict[SMTPConfiguration, float] = {}
         """Until when latecomers are expected."""
         self._resolver = Resolver()
-        self._retired: SimpleQueue[SMTPSession | None] = SimpleQueue()
+        self.retired: SimpleQueue[SMTPSession | None] = SimpleQueue()
         self._caretaker: threading.Thread | None = None
 
     def route(self, configuration: SMTPConfiguration, account: Account) -> Route:
@@ -90,7 +90,7 @@ class Pools:
                 self._start_caretaker()
                 route = self._routes.get(key)
                 if route is None:
-                    pool = SessionPool(configuration, account, resolver=self._resolver, retire=self._retire)
+                    pool = SessionPool(configuration, account, resolver=self._resolver, retire=self.retire)
                     if self._forgotten.get(configuration, 0.0) > monotonic():
                         # Serves whoever came late, and keeps nothing.
                         pool.close()
@@ -128,14 +128,15 @@ class Pools:
         with self._lock:
             caretaker, self._caretaker = self._caretaker, None
             if caretaker is not None:
-                self._retired.put(None)
+                self.retired.put(None)
         if caretaker is not None:
             caretaker.join(2 * FAREWELL_S)
 
-    def _retire(self, session: SMTPSession) -> None:
+    def retire(self, session: SMTPSession) -> None:
+        """Says goodbye on a session in the background."""
         with self._lock:
             if self._caretaker is not None:
-                self._retired.put(session)
+                self.retired.put(session)
                 return
         # It was lent while everything was closed: nobody is left to wait for a reply to QUIT.
         session.close()
@@ -153,9 +154,9 @@ class Pools:
             self._sweep()
             retired: list[SMTPSession | None] = []
             with suppress(Empty):
-                retired.append(self._retired.get(timeout=SWEEP_S))
+                retired.append(self.retired.get(timeout=SWEEP_S))
                 while True:
-                    retired.append(self._retired.get_nowait())
+                    retired.append(self.retired.get_nowait())
             is_open = None not in retired
             say_goodbye([session for session in retired if session is not None], monotonic() + FAREWELL_S)
 

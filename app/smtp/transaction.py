@@ -31,9 +31,7 @@ PROVED_LIMIT_S = 40.0
 the kernels at both ends have heard of each other within the limit above: no firewall has forgotten them. What is traded
 for the round trip: a proxy on the way may answer keepalives in the place of a server that hangs since its last NOOP."""
 FINAL_REPLY_TIMEOUT_S = 30.0
-"""Where a caller waits, the reply to the message has what is left of the request's time, and this at least."""
-QUEUED_FINAL_REPLY_TIMEOUT_S = 600.0
-"""RFC 5321 section 4.5.3.2.6: giving up earlier is what doubles mail."""
+"""The reply to the message has what is left of the request's time, and this at least. Behind that it is late."""
 BYTES_PER_SECOND = 100_000
 """The slowest server that the data are sent to."""
 
@@ -48,8 +46,8 @@ class Transaction:
 
     `refused` are the recipients that the server did not take, `deferred` those of them whom it may take later.
     `is_envelope_first` keeps the message back until the envelope was accepted also where one write would do.
-    `is_awaited` says that a caller waits, who is not kept for ten minutes; `final_deadline` (`time.monotonic`) ends the
-    wait for the reply to the message in any case. `late` is set where that wait ended and the reply may come yet.
+    `final_deadline` (`time.monotonic`) ends the wait for the reply to the message where it must not take the time that
+    it needs. `late` is set where that wait ended and the reply may come yet.
     """
 
     def __init__(
@@ -61,7 +59,6 @@ class Transaction:
         content: Content,
         on_hand_over: Callable[[], None],
         is_envelope_first: bool = False,
-        is_awaited: bool = True,
         final_deadline: float | None = None,
     ) -> None:
         self.late: FinalReply | None = None
@@ -73,7 +70,6 @@ class Transaction:
         self._content = content
         self._on_hand_over = on_hand_over
         self._is_envelope_first = is_envelope_first or len(recipients) > 1
-        self._is_awaited = is_awaited
         self._final_deadline = final_deadline
 
     def run(self) -> Verdict:
@@ -220,10 +216,15 @@ class Transaction:
         session.begin(Stage.MESSAGE, self._data_timeout_s())
         for number, block in enumerate(blocks):
             session.write(block, is_continued=number > 0)
-        final = FinalReply(session, self._envelope, is_envelope_answered=is_envelope_answered)
+        final = FinalReply(
+            session,
+            self._envelope,
+            is_envelope_answered=is_envelope_answered,
+            refused=self.refused,
+            deferred=self.deferred,
+        )
         verdict = final.wait(self._final_timeout_s())
-        if not is_envelope_answered:
-            self.refused, self.deferred = final.refused, final.deferred
+        self.refused, self.deferred = final.refused, final.deferred
         if final.is_awaited:
             self.late = final
         return verdict
@@ -231,8 +232,6 @@ class Transaction:
     def _final_timeout_s(self) -> float:
         if self._final_deadline is not None:
             return self._final_deadline - monotonic()
-        if not self._is_awaited:
-            return QUEUED_FINAL_REPLY_TIMEOUT_S
         return max(FINAL_REPLY_TIMEOUT_S, self._session.limit - monotonic())
 
     def _data_timeout_s(self) -> float:

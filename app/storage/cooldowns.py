@@ -67,6 +67,13 @@ def release(connection: Connection, key: CooldownKey, *, email_id: str) -> None:
         connection.execute(_RELEASE, values)
 
 
+def take_back(connection: Connection, key: CooldownKey, *, counted_at_ms: int, free_at_ms: int, step_ms: int) -> None:
+    """One message less; where none was counted since `counted_at_ms`, the next one has waited since `free_at_ms`."""
+    values = {"counted_at_ms": counted_at_ms, "free_at_ms": free_at_ms, "step_ms": step_ms}
+    connection.execute(_TAKE_BACK, _parameters(key) | values)
+    connection.execute(_DELETE_TAKEN_BACK, _parameters(key))
+
+
 def prune(connection: Connection, *, older_than_ms: int) -> int:
     """Delete a portion of what was last used before a moment and is not reserved since then; the number of rows."""
     used_at, reserved_until = (func.coalesce(moment, 0) for moment in (_columns.last_sent_at, _columns.reserved_until))
@@ -95,6 +102,25 @@ _LOOK = Prepared(select(_columns.usage).where(_IS_HELD))
 _EXTEND = Prepared(update(cooldowns).where(_IS_HELD).values(reserved_until=_UNTIL))
 _RELEASE = update(cooldowns).where(_IS_HELD).values(reserved_by=null(), reserved_until=null())
 _DELETE_UNUSED = delete(cooldowns).where(_IS_HELD, _columns.usage == 0)
+
+
+# The moment of the message before it is not known any more; it was over at the time, so any that is over will do.
+_TAKE_BACK = (
+    update(cooldowns)
+    .where(_IS_KEY, _columns.usage > 0)
+    .values(
+        usage=_columns.usage - 1,
+        last_sent_at=case(
+            (
+                _columns.last_sent_at != bindparam("counted_at_ms", type_=_columns.last_sent_at.type),
+                _columns.last_sent_at,
+            ),
+            (_columns.usage == 1, null()),
+            else_=bindparam("free_at_ms", type_=_columns.last_sent_at.type) - (_columns.usage - 1) * _STEP,
+        ),
+    )
+)
+_DELETE_TAKEN_BACK = delete(cooldowns).where(_IS_KEY, _columns.usage == 0, _columns.reserved_by.is_(None))
 
 
 def _reserve_statement(dialect: str) -> Any:

@@ -168,6 +168,19 @@ def settle(connection: Connection, email: Email) -> bool:
     return False
 
 
+def correct_uncertain(connection: Connection, email: Email) -> bool:
+    """Write what became of an email that is uncertain; False when it is not, or was in another round since then."""
+    values = {
+        "email_id": email.id,
+        "new_status": email.status.value,
+        "delivered_by": email.delivered_smtp_id,
+        "settled": None if email.settled_at is None else to_ms(email.settled_at),
+        "tries": attempts_to_json(email.attempts),
+        "round": email.rounds,
+    }
+    return connection.execute(_CORRECT_ABANDONED, values).rowcount == 1
+
+
 def settle_abandoned(connection: Connection, *, now_ms: int) -> list[Email]:
     """Settle the rows whose lease has ended, and return them.
 

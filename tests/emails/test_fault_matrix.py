@@ -17,9 +17,9 @@ from app.emails import record
 from app.emails.office import Office
 from app.emails.queue import deliver_one
 from app.model.smtp import Security, SMTPConfiguration
-from app.smtp import resolver, transaction
+from app.smtp import late_replies, resolver, transaction
 from tests.conftest import Service, assembling, valid_request
-from tests.smtp_server import CHUNKING, PIPELINING, Deed, Drop, Hang, Reset, SMTPServer
+from tests.smtp_server import CHUNKING, PIPELINING, Deed, Drop, Hang, Late, Reset, SMTPServer
 
 from .fault_rows import BEFORE_THE_MESSAGE, ROWS, Breaking, Ending, Row
 
@@ -112,7 +112,9 @@ def test_a_fault_ends_as_it_should(
     stack.callback(house.office.deliverer.forget, [configuration, *(healthy.configuration(index) for index in (1, 2))])
     house.use(configuration, *([healthy.configuration(2)] if has_second else []))
     monkeypatch.setattr(resolver, "CACHE_S", 0.0)
-    monkeypatch.setattr(transaction, "FINAL_REPLY_TIMEOUT_S", TIMEOUT_S if row.is_slow else 10.0)
+    if row.is_slow:
+        monkeypatch.setattr(transaction.Transaction, "_final_timeout_s", lambda _: TIMEOUT_S)
+        monkeypatch.setattr(late_replies, "LONGEST_WAIT_S", TIMEOUT_S)
     if mode.is_pooled:
         _warm_up(house, row, first)
     row.breaks(Breaking(first, stack, monkeypatch))
@@ -157,6 +159,46 @@ def test_a_session_that_the_server_gave_up_is_replaced_and_nobody_notices(
         assert (status_code, email["status"], len(email["attempts"])) == (201, "Sent", 1)
     assert server.connections == 2
     assert len(server.received) == len(server.messages) == 2
+
+
+@pytest.mark.parametrize("has_second", [False, True], ids=["alone", "with a second"])
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+@pytest.mark.parametrize("extensions", [PIPELINING, CHUNKING], ids=["DATA", "BDAT"])
+@pytest.mark.parametrize("reply", ["250 2.0.0 queued", "452 4.3.1 disk full", "554 5.7.1 spam"])
+def test_a_late_reply_is_the_last_word(
+    reply: str,
+    extensions: tuple[str, ...],
+    mode: Mode,
+    has_second: bool,
+    house: House,
+    stack: ExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transaction.Transaction, "_final_timeout_s", lambda _: 0.05)
+    first = stack.enter_context(SMTPServer(extensions, faults={"MESSAGE": [None] * mode.is_pooled + [Late(reply)]}))
+    healthy = stack.enter_context(SMTPServer(CHUNKING))
+    servers = (first.configuration(1), *([healthy.configuration(2)] if has_second else []))
+    stack.callback(house.office.deliverer.forget, [*servers, *(healthy.configuration(index) for index in (1, 2))])
+    house.use(*servers)
+    if mode.is_pooled:
+        assert house.service.post().status_code == 201
+    body = valid_request()
+
+    status_code, title, email = house.send(body, mode)
+
+    assert email["status"] == ("Sending" if mode.is_queued else "Uncertain")
+    assert (status_code, title) == _answer_to("Uncertain", mode)
+    first.reply_late()
+    is_taken, is_refused = reply.startswith("2"), reply.startswith("5")
+    status = "Sent" if is_taken else "Deferred" if mode.is_queued and not is_refused else "Failed"
+    first.wait_until(lambda: house.look_up(email["id"])["status"] == status)
+    (attempt,) = house.look_up(email["id"])["attempts"]
+    outcome = Ending.ACCEPTED if is_taken else Ending.MESSAGE_REFUSED if is_refused else Ending.FAULT
+    assert (attempt["smtpId"], attempt["outcome"], attempt["stage"]) == (1, outcome.value, "message")
+    _assert_cooldown(house, body, healthy, status=status)
+    if status == "Deferred":
+        _assert_it_comes_later(house, email["id"])
+    assert [_copies(email["id"], server) for server in (first, healthy)] == [1, status == "Deferred"]
 
 
 def _first_server(row: Row, stack: ExitStack) -> tuple[SMTPServer, SMTPConfiguration]:

@@ -39,6 +39,10 @@ class Desk:
         assert self.reserve(email_id, key) is None
         self.settle(email_id, counted=True, key=key)
 
+    def take_back(self, *, counted_at_ms: int) -> None:
+        arguments = {**ANN._asdict(), "counted_at_ms": counted_at_ms, "created_at_ms": counted_at_ms}
+        self.database.write(lambda connection: cooldown.take_back(connection, **arguments, step_ms=HOUR_MS))
+
     def is_held(self, email_id: str) -> bool:
         return self.database.read(
             lambda connection: cooldown.is_held(connection, **ANN._asdict(), reserved_by=email_id)
@@ -176,6 +180,33 @@ def test_a_late_settlement_does_not_set_the_last_message_back(desk: Desk) -> Non
     desk.now_ms += 5_000
 
     assert desk.reserve("SECOND") == Refusal(wait_s=7200.0, usage=2)
+
+
+@pytest.mark.parametrize("earlier", [0, 1, 3])
+def test_what_is_taken_back_leaves_the_cooldown_as_if_it_had_never_been(desk: Desk, earlier: int) -> None:
+    for usage in range(1, earlier + 1):
+        desk.send(f"EMAIL{usage}")
+        desk.now_ms += usage * HOUR_MS
+    desk.send("UNKNOWN")
+    desk.take_back(counted_at_ms=desk.now_ms)
+    # At once, and with the wait that follows the messages before it.
+    desk.send("NEXT")
+    assert desk.reserve("TOOSOON") == Refusal(wait_s=(earlier + 1) * 3600.0, usage=earlier + 1)
+
+
+def test_what_is_taken_back_leaves_a_later_message_and_a_reservation_alone(desk: Desk) -> None:
+    desk.send("UNKNOWN")
+    counted_at_ms = desk.now_ms
+    desk.now_ms += HOUR_MS
+    assert desk.reserve("HOLDING") is None
+    desk.take_back(counted_at_ms=counted_at_ms)
+    assert desk.is_held("HOLDING")
+    desk.settle("HOLDING", counted=True)
+    assert desk.row() == (1, desk.now_ms, None)
+    desk.now_ms += HOUR_MS
+    desk.send("LATER")
+    desk.take_back(counted_at_ms=counted_at_ms)
+    assert desk.row() == (1, desk.now_ms, None)
 
 
 @pytest.mark.parametrize("other", [ANN._replace(is_test=True), ANN._replace(smtp_id=2), ANN._replace(sender="b@x.de")])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tests.smtp.credentials import are_right
-from tests.smtp.faults import Deed, Drip, Drop, Fault, Hang, Raw, Reset
+from tests.smtp.faults import Deed, Drip, Drop, Fault, Hang, Late, Raw, Reset
 from tests.smtp.received import Received
 
 if TYPE_CHECKING:
@@ -136,13 +136,13 @@ class Dialogue:
 
     def finish(self, content: bytes, *, is_chunked: bool) -> None:
         deed = self.next_deed("MESSAGE", "")
-        reply = deed if isinstance(deed, str) else "250 2.0.0 queued"
+        reply = deed.reply if isinstance(deed, Late) else deed if isinstance(deed, str) else "250 2.0.0 queued"
         self.server.received.append(
             Received(
                 sender=self.sender or "",
                 recipients=tuple(self.recipients),
                 data=content,
-                is_accepted=reply.startswith("2") and (deed is None or isinstance(deed, str)),
+                is_accepted=reply.startswith("2") and (deed is None or isinstance(deed, str | Late)),
                 is_chunked=is_chunked,
                 mail_parameters=self.mail_parameters.strip(),
                 login=self.login,
@@ -199,6 +199,10 @@ class Dialogue:
                 self.flush()
                 self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 raise Over
+            case Late():
+                self.flush()
+                self.server.speaks_late.wait(30)
+                self.say(deed.reply)
             case Hang():
                 self.flush()
                 self.server.is_over.wait(30)

@@ -38,7 +38,14 @@ class Drip:
     interval_s: float = 0.02
 
 
-Deed = str | Raw | Drop | Reset | Hang | Drip | None
+@dataclass(frozen=True)
+class Late:
+    """This reply, but not before the test calls `reply_late`; until then silence."""
+
+    reply: str
+
+
+Deed = str | Raw | Drop | Reset | Hang | Drip | Late | None
 Fault = Deed | Callable[[str], Deed] | Sequence[Deed]
 
 

@@ -141,6 +141,16 @@ def test_the_reply_to_the_message_is_waited_for_and_then_unknown(
     assert delivery.outcome is U
 
 
+def test_the_reply_to_the_message_may_take_what_is_left_of_the_request(
+    send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transaction, "FINAL_REPLY_TIMEOUT_S", 0.1)
+    with SMTPServer(faults={"MESSAGE": Hang()}) as server:
+        began = time.monotonic()
+        assert send(server.configuration(timeout_s=0.1), deadline_s=0.7).outcome is U
+        assert 0.65 <= time.monotonic() - began < 5
+
+
 @pytest.mark.parametrize("fault", [Drop(), Reset(), Hang(), "421 4.3.2 closing", Raw(b"?\r\n")])
 @pytest.mark.parametrize("step", ["QUIT", "RSET"])
 def test_what_happens_after_the_acceptance_changes_nothing(step: str, fault: Fault, send: Send) -> None:
