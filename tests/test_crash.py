@@ -17,9 +17,9 @@ from bench.crash.service import Sprung
 from tests.conftest import TAKES_LONG
 
 _POINTS = (
-    (Point.IN_DATA, Point.UNRECORDED, Point.ANY_MOMENT),
+    (Point.IN_DATA, Point.UNRECORDED, Point.LATE_REPLY),
     (Point.DOT_SENT, Point.RECORDED, Point.UNANSWERED),
-    (Point.REPLIED, Point.UNANSWERED, Point.RECORDED),
+    (Point.REPLIED, Point.LATE_REPLY, Point.RECORDED),
     (Point.ANY_MOMENT, Point.DOT_SENT, Point.REPLIED),
 )
 """One kill each: twelve in all, of four services that run at the same time."""
@@ -32,6 +32,7 @@ def test_twelve_kills_lose_nothing_double_nothing_and_leave_the_truth(tmp_path: 
     assert kills.keys() == set(Point)
     assert kills.total() == 12
     assert sum(report.accepted for report in reports) >= 40
+    assert sum(report.late for report in reports) >= 10
     for report in reports:
         assert {"201", "202"} <= report.answers.keys()
         assert report.findings.violations == []
@@ -58,7 +59,7 @@ def run_all(directory: Path) -> list[Report]:
     return asyncio.run(run_each())
 
 
-_IN_DOUBT = (Point.IN_DATA, Point.DOT_SENT, Point.REPLIED)
+_IN_DOUBT = (Point.IN_DATA, Point.DOT_SENT, Point.REPLIED, Point.LATE_REPLY)
 _ID = "A3F2B1C9"
 
 
@@ -92,6 +93,7 @@ def test_ledgers_that_agree_are_not_objected_to() -> None:
         (_QUEUED, "Uncertain", ()),
         (_QUEUED, "Uncertain", (_ID,)),
         (_UNCERTAIN, "Uncertain", (_ID,)),
+        (_UNCERTAIN, "Sent", (_ID,)),
         (_FAILED, "Failed", ()),
         (None, "Failed", ()),
         (None, "Sent", (_ID,)),
@@ -159,6 +161,7 @@ def test_a_client_that_was_told_something_else_is_objected_to(told: Answer, stat
         (Point.DOT_SENT, "Sent", False),
         (Point.REPLIED, "Sent", False),
         (Point.UNANSWERED, "Uncertain", False),
+        (Point.LATE_REPLY, "Sent", False),
     ],
 )
 def test_an_email_that_a_kill_met_and_that_is_called_something_else_is_objected_to(

@@ -39,7 +39,7 @@ async def run(plan: Plan, directory: Path) -> Report:
     chance = random.Random(plan.seed)
     with ExitStack() as stack:
         database_url = stack.enter_context(database(plan.database, directory))
-        async with Server(chance=chance, refused_share=plan.refused_share) as server:
+        async with Server(chance=chance, refused_share=plan.refused_share, late_share=plan.late_share) as server:
             service = Service(directory, database_url=database_url, smtp_port=server.port, processes=plan.processes)
             stack.callback(service.end)
             await service.start()
@@ -191,6 +191,7 @@ class _Run:
             report.findings.violations.append(f"an email was in doubt for {report.in_doubt_s:.0f} s")
         report.posts = len(posts)
         report.accepted = len(self._server.accepted)
+        report.late = self._server.late
         for post in posts:
             report.answers["nothing" if post.answer is None else str(post.answer.status)] += 1
         report.tracebacks = self._service.tracebacks()

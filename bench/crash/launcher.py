@@ -19,9 +19,12 @@ from flask import Flask
 
 import app.api.emails as views
 from app.cli import main
-from app.emails import record
+from app.emails import late_reply, record
 from app.model.email import Email, Status
+from app.model.outcome import Attempt
+from app.smtp import transaction
 from bench.crash.points import Point
+from bench.crash.server import FINAL_REPLY_S
 
 # The package has a command of the same name, which hides the module.
 _serving: Any = import_module("app.cli.serve")
@@ -32,6 +35,7 @@ _PR_SET_PDEATHSIG = 1
 
 def load_application(**options: Any) -> Flask:
     """What each serving process begins with."""
+    transaction.Transaction._final_timeout_s = _final_timeout_s  # type: ignore[method-assign]
     lay_traps(partial(_pass_by, Path(os.environ["CRASH_TRAPS"])))
     loaded: Flask = _load_application(**options)
     return loaded
@@ -43,7 +47,7 @@ def lay_traps(pass_by: Callable[[Point, Email], None]) -> None:
     def before(function: Callable[..., Any], point: Point, condition: Callable[..., bool]) -> Callable[..., Any]:
         @wraps(function)
         def trapped(office: object, email: Email, *arguments: Any, **options: Any) -> Any:
-            if condition(**options):
+            if condition(*arguments, **options):
                 pass_by(point, email)
             return function(office, email, *arguments, **options)
 
@@ -62,16 +66,25 @@ def lay_traps(pass_by: Callable[[Point, Email], None]) -> None:
         setattr(record, name, before(getattr(record, name), Point.UNRECORDED, _always))
     record.hand_over = before(record.hand_over, Point.RECORDED, _always)
     record.settle = before(record.settle, Point.REPLIED, _is_sent)
+    late_reply.correct = before(late_reply.correct, Point.LATE_REPLY, _has_come)
     for name in ("send", "enqueue"):
         setattr(views, name, after(getattr(views, name)))
 
 
-def _always(**_: object) -> bool:
+def _final_timeout_s(_: transaction.Transaction) -> float:
+    return FINAL_REPLY_S
+
+
+def _always(*_: object, **__: object) -> bool:
     return True
 
 
 def _is_sent(*, status: Status, **_: object) -> bool:
     return status is Status.SENT
+
+
+def _has_come(attempt: Attempt | None) -> bool:
+    return attempt is not None
 
 
 def _pass_by(traps: Path, point: Point, email: Email) -> None:

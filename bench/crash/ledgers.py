@@ -136,7 +136,8 @@ def _may_become(post: Post) -> tuple[str | None, ...]:
         case 202:
             return ("Sent", "Uncertain")
         case 502:
-            return ("Uncertain",) if post.answer.title == UNCERTAIN_TITLE else ("Failed",)
+            # The reply may have come since, and every message that this server replies to late was accepted.
+            return ("Uncertain", "Sent") if post.answer.title == UNCERTAIN_TITLE else ("Failed",)
         case 503:
             # Nothing was sent now; a try whose connection broke may have been.
             return (None, *FINAL) if post.is_broken else (None, "Failed")

@@ -20,6 +20,8 @@ class Plan:
     """The service lives up to so long between a start and the next kill, and longer until a trap is sprung."""
     refused_share: float = 0.03
     """Of the emails, so many are refused once with a 4xx; those that a worker delivers come back within a minute."""
+    late_share: float = 0.1
+    """Of the messages, so many are replied to when the service does not wait any more but only listens."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class Report:
     """Those of the kills that met one serving process instead of all."""
     posts: int = 0
     accepted: int = 0
+    late: int = 0
+    """Of the accepted messages, those that were replied to late."""
     answers: Counter[str] = field(default_factory=Counter)
     in_doubt_s: float = 0.0
     """The longest that an email was Sending or Queued, counted from the last restart."""

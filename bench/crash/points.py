@@ -18,6 +18,8 @@ class Point(StrEnum):
     """Before the outcome is written."""
     UNANSWERED = "not answered"
     """Everything is recorded, and the client has not been told."""
+    LATE_REPLY = "late reply"
+    """The client was told that it is uncertain, the server has replied since, and that is not written yet."""
 
 
 OF_SERVER = frozenset({Point.IN_DATA, Point.DOT_SENT})

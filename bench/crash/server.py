@@ -1,7 +1,8 @@
 """An SMTP server whose ledger is the truth: every message that it accepted, by the id of its email.
 
 Connections differ in what is announced, so that messages come by BDAT, by pipelined DATA, and command by command. Some
-emails are refused temporarily once. At two points it can have the service killed, and then cuts the line.
+emails are refused temporarily once, some replies are late. At two points it can have the service killed, and then cuts
+the line.
 """
 
 import asyncio
@@ -23,6 +24,10 @@ _EMAIL_ID = re.compile(rb"^X-Email-Id: ([0-9A-F]{8})\r$", re.MULTILINE)
 _LARGEST = 1024 * 1024
 _LONGEST_PAUSE_S = 0.03
 """Between a message and its reply, so that kills meet emails there."""
+FINAL_REPLY_S = 0.5
+"""So long the service under test waits for the reply to a message, before it only listens."""
+_LATE_S = 3 * FINAL_REPLY_S
+"""How late a late reply is: the service only listens by then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,11 @@ class _Cut(Exception):
 class Server:
     """Listens on loopback inside `async with`."""
 
-    def __init__(self, *, chance: random.Random, refused_share: float) -> None:
+    def __init__(self, *, chance: random.Random, refused_share: float, late_share: float) -> None:
         self.accepted: list[Accepted] = []
+        self.late = 0
+        """How many replies were late."""
+        self._late_share = late_share
         self.refused_share = refused_share
         """Of the emails, so many are refused with a 4xx on their first try."""
         self.trap: tuple[Point, Callable[[str, int], Awaitable[None]]] | None = None
@@ -117,6 +125,9 @@ class Server:
                 return "451 4.3.0 not now"
         self.accepted.append(Accepted(email_id, recipient))
         await self._pass_by(Point.DOT_SENT, content, client_port)
+        if self._chance.random() < self._late_share:
+            self.late += 1
+            await asyncio.sleep(_LATE_S)
         await asyncio.sleep(self._chance.random() * _LONGEST_PAUSE_S)
         return "250 2.0.0 taken"
 
