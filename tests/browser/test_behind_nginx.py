@@ -24,6 +24,12 @@ SAYS_PREFIX = (
     f"location /mail/ {{ {TO}/; proxy_set_header X-Forwarded-Host $http_host;"
     " proxy_set_header X-Forwarded-Prefix /mail; }"
 )
+VERSION_TEST = (
+    "[...document.querySelectorAll('.opblock')].find(block => block.textContent.includes('/api/v1/versiontest'))"
+)
+TRY_OUT = "document.querySelector('.try-out__btn')"
+EXECUTE = "document.querySelector('.execute')"
+STATUS = "document.querySelector('.live-responses-table tbody .response-col_status')?.innerText"
 TRUSTED = {"trusted_proxies": (ip_network("127.0.0.1"),)}
 
 
@@ -100,7 +106,11 @@ def everything_of_ours_works(page: Page, served: Served, root: str) -> None:
     page.open(f"{root}/forms/default/snippet")
     assert f'action="{root}/forms/default"' in page.text("#plain")
     page.open(f"{root}/docs")
-    page.wait_for("document.querySelector('.opblock') !== null")
+    page.wait_for(f"{VERSION_TEST} !== undefined")
+    for button in (f"{VERSION_TEST}.querySelector('.opblock-summary-control')", TRY_OUT, EXECUTE):
+        page.wait_for(f"({button} ?? null) !== null")
+        page.evaluate(f"{button}.click()")
+    assert page.wait_for(STATUS) == "200"
     page.open(f"{root}/inbox")
     page.click(".list a", navigates=True)
     page.click("form button", navigates=True)
