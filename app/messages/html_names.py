@@ -16,11 +16,11 @@ ALLOWED_TAGS = _names(
 
 VOID_TAGS = _names("br hr wbr col")
 
-DROPPED_WITH_CONTENT = _names(
-    "script style title textarea select iframe object svg math noscript template xmp plaintext noembed noframes audio"
-    " video applet"
-)
+DROPPED_WITH_CONTENT = _names("script style")
 """Elements whose content is no text that anybody should read."""
+
+HEAD_TAGS = _names("html head title meta link base script style")
+"""What may stand in front of a document's body (HTML, section 13.2.6.4.4); a title there is not shown."""
 
 PARAGRAPH_ENDING = _names(
     "address article aside blockquote center dl div figure figcaption footer h1 h2 h3 h4 h5 h6 header hr main nav ol p"

@@ -7,20 +7,26 @@ nothing about safety: that is for `nh3`, which reads what comes out of here.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
-from app.messages.html_names import ALLOWED_TAGS, ATTRIBUTE_NAMES, DROPPED_WITH_CONTENT, PARAGRAPH_ENDING, VOID_TAGS
+from app.messages.html_names import (
+    ALLOWED_TAGS,
+    ATTRIBUTE_NAMES,
+    DROPPED_WITH_CONTENT,
+    HEAD_TAGS,
+    PARAGRAPH_ENDING,
+    VOID_TAGS,
+)
 
 MAX_DEPTH = 64
 """Elements open at once. Newsletters made of nested tables need about half."""
 
 # Possessive all the way: each pattern matches or fails without trying again, so the time is linear.
-_MARKUP = re.compile(
-    r"<!--.*?(?:-->|\Z)"
-    r"|<[!?][^>]*+>?"
-    r"|<(?P<close>/?)(?P<name>[A-Za-z][^\s/>]*+)(?P<attributes>(?:[^>\"']++|\"[^\"]*+\"?|'[^']*+'?)*+)>?",
-    re.DOTALL,
-)
+_NAME = re.compile(r"<(/?)([A-Za-z][A-Za-z0-9:._-]*+)(?<!:)(?=[\s/>]|\Z)")
+_REST_OF_TAG = re.compile(r"((?:[^<>\"']++|\"[^\"]*+\"|'[^']*+')*+)>")
+_TAG_MARK = re.compile("[<>]")
+_LONGEST_TAG = 4096
+"""Characters of a tag in which `>` is looked for outside of quotes only; a longer one ends at the next `>`."""
 _ATTRIBUTE = re.compile(r"([^\s\"'<>/=]++)(?:\s*+=\s*+(?:\"([^\"]*+)\"?|'([^']*+)'?|([^\s\"'>]++)))?+")
 
 _CLOSED_BY = {
@@ -50,33 +56,88 @@ _TABLE_STRUCTURE = frozenset({"table", "thead", "tbody", "tfoot", "tr", "colgrou
 
 
 def well_formed(html: str) -> str:
-    """`html` with only ALLOWED_TAGS, each closed where it has to be; comments, scripts and their like are dropped.
+    """`html` with only ALLOWED_TAGS, each closed where it has to be.
 
-    A tag that cannot stand where it is (a cell outside a row, anything deeper than MAX_DEPTH) goes, its content stays.
+    Scripts, style sheets, comments and a title in front of everything else are dropped. Of the rest nothing but tags
+    is: one that is not allowed or cannot stand where it is (a cell outside a row, anything deeper than MAX_DEPTH) goes,
+    its content stays. What never ends takes nothing with it but its own beginning, and what only looks like a tag, as
+    `<anna@example.com>`, is text.
     """
-    return "".join(_Balancer().balanced(html))
+    return "".join(_Balancer(html).balanced())
 
 
 class _Balancer:
-    def __init__(self) -> None:
+    def __init__(self, html: str) -> None:
+        self._html = html
         self._open: list[str] = []
+        self._last_end = html.rfind(">")
+        self._never_ending: set[str] = set()
+        self._is_in_head = True
 
-    def balanced(self, html: str) -> Iterator[str]:
-        position = 0
-        while (match := _MARKUP.search(html, position)) is not None:
-            yield _text(html[position : match.start()])
-            position = match.end()
-            name = (match["name"] or "").lower()
-            if name in DROPPED_WITH_CONTENT and not match["close"]:
-                position = _end_of(name, html, position)
-            elif name not in ALLOWED_TAGS:
-                continue
-            elif match["close"]:
-                yield from self._close(name)
+    def balanced(self) -> Iterator[str]:
+        html, position = self._html, 0
+        while (start := html.find("<", position)) >= 0:
+            text = html[position:start]
+            yield _text(text)
+            self._is_in_head = self._is_in_head and not text.strip()
+            if html.startswith(("<!", "<?"), start):
+                end = self._end_of_comment(start)
+                yield "" if end > start else "&lt;"
+                position = max(end, start + 1)
+            elif (name := _NAME.match(html, start)) is None:
+                yield "&lt;"
+                position = start + 1
             else:
-                yield from self._start(name, match["attributes"])
+                position = yield from self._tag(name)
         yield _text(html[position:])
         yield from self._pop_to(0)
+
+    def _end_of_comment(self, start: int) -> int:
+        """Behind a comment, a declaration or a processing instruction; `start` where it is none."""
+        if not self._html.startswith("<!--", start):
+            return self._html.find(">", start) + 1 if start < self._last_end else start
+        # `<!-->` is a whole comment (HTML, section 13.2.5.44).
+        end = self._find("-->", start + 2)
+        return end + 3 if end >= 0 else start + 4
+
+    def _tag(self, match: re.Match[str]) -> Generator[str, None, int]:
+        """What a tag leaves; returns where the text goes on."""
+        html, name, is_end = self._html, match[2].lower(), bool(match[1])
+        end = self._end_of_tag(match.end())
+        if end < 0:
+            # It is a tag only if nothing else follows.
+            yield "" if match.end() == len(html) else "&lt;"
+            return match.end() if match.end() == len(html) else match.start() + 1
+        self._is_in_head = self._is_in_head and name in HEAD_TAGS
+        if not is_end and (name in DROPPED_WITH_CONTENT or (name == "title" and self._is_in_head)):
+            return self._end_of_content(name, end)
+        if name in ALLOWED_TAGS:
+            yield from self._close(name) if is_end else self._start(name, html[match.end() : end - 1])
+        return end
+
+    def _end_of_tag(self, position: int) -> int:
+        """Behind its `>`; -1 where another tag begins before that. A quote that never ends is none."""
+        rest = _REST_OF_TAG.match(self._html, position, position + _LONGEST_TAG)
+        if rest is not None:
+            return rest.end()
+        next_mark = _TAG_MARK.search(self._html, position) if position <= self._last_end else None
+        return next_mark.end() if next_mark is not None and next_mark[0] == ">" else -1
+
+    def _end_of_content(self, name: str, position: int) -> int:
+        """Behind the end tag of an element that is dropped with its content; `position` where it has none."""
+        if name in self._never_ending:
+            return position
+        end = re.compile(rf"</{name}(?=[\s/>]|\Z)(?:[^>]*+>)?", re.IGNORECASE).search(self._html, position)
+        if end is None:
+            self._never_ending.add(name)
+        return position if end is None else end.end()
+
+    def _find(self, mark: str, position: int) -> int:
+        """Where `mark` is next, or -1; what was not found once is not looked for again."""
+        found = -1 if mark in self._never_ending else self._html.find(mark, position)
+        if found < 0:
+            self._never_ending.add(mark)
+        return found
 
     def _start(self, name: str, attributes: str) -> Iterator[str]:
         if name in PARAGRAPH_ENDING:
@@ -132,12 +193,6 @@ def _last_index(names: list[str], wanted: frozenset[str]) -> int | None:
         if names[index] in wanted:
             return index
     return None
-
-
-def _end_of(name: str, html: str, position: int) -> int:
-    """Where the content of an element that is dropped ends: at its end tag, or with everything."""
-    end = re.compile(f"</{name}[^>]*+>?", re.IGNORECASE).search(html, position)
-    return end.end() if end else len(html)
 
 
 def _text(text: str) -> str:

@@ -139,6 +139,17 @@ def test_client_html_is_sanitised_and_has_a_text_alternative(service: Service) -
     assert "bold" in _text(message)
 
 
+def test_what_stands_behind_an_element_that_may_not_be_mailed_arrives(service: Service) -> None:
+    template = "<p>First</p><svg onload=alert(1)><p>then {Message}, <template>last"
+    assert service.post(json=valid_request(EmailTemplate=template, IsHtml=True)).status_code == 201
+    message = service.newest()
+    assert _text(message).split() == ["First", "then", "Hello!,", "last"]
+    html = _text(message, "html")
+    assert "<p>then Hello!, last</p>" in html
+    assert "svg" not in html
+    assert "onload" not in html
+
+
 def test_attachments_arrive_byte_for_byte(service: Service) -> None:
     files = {
         "empty.bin": b"",

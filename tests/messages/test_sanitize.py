@@ -1,6 +1,8 @@
 """A stranger's HTML: nothing in it acts, loads or hides, and no markup makes it slow or large."""
 
+import re
 import time
+from html.parser import HTMLParser
 
 import pytest
 from hypothesis import given
@@ -166,13 +168,125 @@ def test_what_mail_is_written_with_stays(html: str, expected: str) -> None:
         ("</p></b>a<br/>b</br>", "a<br>b"),
         ("<p title='a\"b' lang=de LANG=en data-x=1 onclick=y>", '<p title="a&quot;b" lang="de"></p>'),
         ("<p title=a>b</p", '<p title="a">b</p>'),
-        ("a<!-- b <b> -->c<!doctype x><?y?>d<!-- e", "acd"),
-        ("a<style>b</STYLE >c<script>d", "ac"),
+        ("a<!-- b <b> -->c<!doctype x><?y?>d<!---->e<!-->f", "acdef"),
+        ("a<style>b</STYLE >c<script>d</scripts></script x>e", "ace"),
         ("1 < 2, 3 <4> <5", "1 &lt; 2, 3 &lt;4> &lt;5"),
     ],
 )
 def test_tags_are_balanced(html: str, expected: str) -> None:
     assert well_formed(html) == expected
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("one <svg onload=alert(1)> two", "one two"),
+        ("one <svg><text>two</text></svg> three", "one two three"),
+        ("one <svg><script>x()</script><style>y{}</style> two", "one two"),
+        ("one <math><mtext>two</mtext> three", "one two three"),
+        ("one <template>two", "one two"),
+        ("one <noscript>two</noscript> three", "one two three"),
+        ("one <iframe src=//x.test>two</iframe> three", "one two three"),
+        ("one <iframe src=//x.test> two", "one two"),
+        ("one <object data=x>two <video>three <audio>four <applet>five", "one two three four five"),
+        ("one <xmp>two <b>three</b>", "one two three"),
+        ("one <plaintext>two", "one two"),
+        ("one <textarea>two</textarea> three <textarea>four", "one two three four"),
+        ("one <title>two</title> three <title>four", "one two three four"),
+        ("<title>one", "one"),
+        ("<head><title>one", "one"),
+        ("one <select><option>two</select> <select><option>three", "one two three"),
+        ("one <noembed>two <noframes>three", "one two three"),
+        ("one <!-- two", "one two"),
+        ("one <! two", "one <! two"),
+        ("one <? two", "one <? two"),
+        ("one <!--> two", "one two"),
+        ("one <script>two()", "one two()"),
+        ("one <style>two", "one two"),
+        ("one <script>x()</script two", "one two"),
+        ("one <script>x()</scripts> y()</SCRIPT\n> two", "one two"),
+        ("one <b two", "one <b two"),
+        ("one <b two <i>three</i>", "one <b two three"),
+        ("one <svg two <three@example.com> four", "one <svg two <three@example.com> four"),
+        ("one < b and <three> four", "one < b and four"),
+        ('one <a href="https://x.test>two</a> three', "one two (https://x.test) three"),
+        ("one <p title='it>two</p> three", "one\n\ntwo\n\nthree"),
+        ("one <img src=x onerror='alert(1)> two", "one two"),
+        ('one <img src="data:image/png;base64,' + "A" * 9000 + '"> two', "one two"),
+        ("Anna <anna@example.com> or <https://x.test/a> said", "Anna <anna@example.com> or <https://x.test/a> said"),
+        ("one </ two> three <scr", "one </ two> three"),
+    ],
+)
+def test_of_everything_but_scripts_and_styles_only_the_tags_go(html: str, text: str) -> None:
+    assert text_alternative(sanitized(html)) == text + "\n"
+    assert_harmless(sanitized(html))
+
+
+_HIDDEN = ["<script>hidden()</script>", "<STYLE type=x>hidden{}</STYLE >", "<!-- hidden -->", "<!doctype hidden>"]
+_TAGS = [
+    f"<{slash}{name}{attributes}>"
+    for name in (
+        *("svg", "math", "template", "noscript", "iframe", "object", "video", "xmp", "plaintext", "textarea", "select"),
+        *(
+            "title",
+            "noembed",
+            "form",
+            "x-y",
+            "p",
+            "b",
+            "a",
+            "table",
+            "tr",
+            "td",
+            "caption",
+            "colgroup",
+            "ul",
+            "li",
+            "div",
+        ),
+    )
+    for slash in ("", "/")
+    for attributes in ("", " onload=alert(1)", "/")
+]
+_BROKEN = [
+    '<a href="x>',
+    "<p title='x>",
+    "</script>",
+    "</style>",
+    "-->",
+    "</",
+    "<",
+    ">",
+    "&",
+    "<3",
+    "<foo@x.test>",
+]
+_PIECES = st.one_of(st.sampled_from(_HIDDEN), st.sampled_from(_TAGS), st.sampled_from(_BROKEN))
+
+
+@given(st.lists(_PIECES, unique=True, max_size=12))
+def test_every_word_outside_of_scripts_and_styles_survives(pieces: list[str]) -> None:
+    words = [f"word{number}" for number in range(len(pieces) + 1)]
+    # A word in front, so that a title is not the document's.
+    html = words[0] + "".join(f" {piece} {word}" for piece, word in zip(pieces, words[1:], strict=True))
+    fragment = sanitized(html)
+    assert_harmless(fragment)
+    assert sorted(re.findall(r"word\d+", "".join(Text(fragment).texts))) == sorted(words)
+    assert sorted(re.findall(r"word\d+", text_alternative(fragment))) == sorted(words)
+    assert "hidden" not in fragment
+
+
+class Text(HTMLParser):
+    """The text between the tags."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.texts: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
 
 
 @pytest.mark.parametrize("tag", ["div", "b", "table", "ul", "blockquote", "span", "font"])
@@ -194,7 +308,15 @@ def test_nesting_is_bounded(tag: str) -> None:
         "<p " + " ".join(f"a{number}=1" for number in range(20_000)) + ">",
         "<!--" * 50_000,
         "<script>" * 25_000,
+        "<style>" * 25_000 + ">",
         "</" * 100_000,
+        "<!" * 100_000,
+        "<!" * 100_000 + ">",
+        "<a " * 100_000,
+        '<a ">"' * 40_001,
+        """<a '">""" * 40_001,
+        "<a title='" * 40_001 + ">",
+        "<script></script " * 20_000,
         "&#" * 100_000,
         "<p style='" + "a:(" * 60_000 + "'>",
     ],
