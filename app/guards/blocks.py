@@ -14,9 +14,11 @@ from prometheus_client import Counter
 
 from app.errors import RecordUnavailable
 from app.guards.rules import BlockReason
+from app.model.clock import Clock, Seconds
 from app.storage import blocks as rows
 from app.storage.blocks import BlockRow
 from app.storage.database import Database
+from app.storage.times import to_ms
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +35,11 @@ _OVERLAP_MS = 60_000
 
 
 class KnownBlocks:
-    """One per process. `forget` empties a client's windows in the limits' storage; `now` is in seconds since 1970."""
+    """One per process. `forget` empties a client's windows in the limits' storage.
+
+    Blocks end by `now`, which is monotonic: a wall clock that is set frees nobody and keeps nobody out. Rows, which
+    other processes and operators read, are written and looked up by `clock`.
+    """
 
     def __init__(
         self,
@@ -41,12 +47,14 @@ class KnownBlocks:
         database: Database,
         record_errors: Counter,
         forget: Callable[[str], None],
-        now: Callable[[], float],
+        clock: Clock,
+        now: Seconds,
         longest_block_s: float,
     ) -> None:
         self._database = database
         self._record_errors = record_errors
         self._forget = forget
+        self._clock = clock
         self._now = now
         self._until: OrderedDict[str, float] = OrderedDict()
         self._unwritten: deque[BlockRow] = deque(maxlen=_MOST_UNWRITTEN)
@@ -54,11 +62,11 @@ class KnownBlocks:
         self._desk: ThreadPoolExecutor | None = ThreadPoolExecutor(1, thread_name_prefix="blocks")
         self._next_look_at = 0.0
         # A block that was lifted longer ago has ended by now, whether or not anybody took it out of the storage.
-        self._since_ms = int((now() - longest_block_s) * 1000)
+        self._since_ms = to_ms(clock()) - int(longest_block_s * 1000)
         self._seen_lifts: set[int] = set()
 
     def until(self, client: str) -> float | None:
-        """When a known block of this client ends; None when it is not known to be blocked.
+        """When a known block of this client ends, as `now` counts; None when it is not known to be blocked.
 
         For a blocked client, but at most once a second, it is first looked up what operators have lifted.
         """
@@ -84,9 +92,9 @@ class KnownBlocks:
                 self._until.popitem(last=False)
         if set_here_by is not None:
             _log.warning("Blocked %s for %.0f s: %s", client, blocked_for_s, set_here_by)
-            row = BlockRow(
-                client=client, reason=set_here_by, blocked_at=int(now * 1000), blocked_until=int(until * 1000)
-            )
+            at_ms = to_ms(self._clock())
+            until_ms = at_ms + int(blocked_for_s * 1000)
+            row = BlockRow(client=client, reason=set_here_by, blocked_at=at_ms, blocked_until=until_ms)
             self._unwritten.append(row)
             self._at_the_desk(self._write_rows)
         return until
@@ -133,10 +141,12 @@ class KnownBlocks:
 
     def _apply_lifts(self) -> None:
         self._write_rows()
-        now_ms = int(self._now() * 1000)
+        now_ms = to_ms(self._clock())
+        # The clock may have been set back since the newest lift that was seen.
+        since_ms = min(self._since_ms, now_ms) - _OVERLAP_MS
         try:
             lifts = self._database.read(
-                lambda connection: rows.lifted_since(connection, since_ms=self._since_ms - _OVERLAP_MS, now_ms=now_ms)
+                lambda connection: rows.lifted_since(connection, since_ms=since_ms, now_ms=now_ms)
             )
         except RecordUnavailable as error:
             self._next_look_at = self._now() + _LOOK_AGAIN_AFTER_FAILURE_S

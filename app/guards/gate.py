@@ -3,7 +3,7 @@
 `web` asks it before anything of a request is read; `cli` lists and lifts blocks with it. `build_gate` wires it.
 """
 
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,8 +12,8 @@ from app.guards.blocks import KnownBlocks
 from app.guards.client_address import typed_client_key
 from app.guards.limiter import open_windows
 from app.guards.rules import BlockReason, Rules, Window
-from app.guards.windows import Spent, Windows
-from app.model.clock import Clock, utc_now
+from app.guards.windows import Count, Spent, Windows
+from app.model.clock import Clock, Seconds, monotonic_s, utc_now
 from app.observability.metrics import Metrics
 from app.settings import GuardSettings
 from app.storage import blocks as block_rows
@@ -45,7 +45,8 @@ class Gate:
         blocks: KnownBlocks,
         database: Database,
         metrics: Metrics,
-        clock: Clock = utc_now,
+        clock: Clock,
+        now: Seconds,
     ) -> None:
         self._rules = rules
         self._is_enabled = is_enabled
@@ -53,7 +54,9 @@ class Gate:
         self._blocks = blocks
         self._database = database
         self._clock = clock
+        self._now = now
         self._policies = _policies(rules.throttles)
+        self._page_policies = _policies(rules.page_throttles, prefix="page-")
         self._token_policies = _policies(rules.token_throttles)
         self._throttled = metrics.refusals.labels(guard="throttle")
         self._token_throttled = metrics.refusals.labels(guard="token")
@@ -64,21 +67,34 @@ class Gate:
 
         A blocked client's request is not counted and costs one look-up.
         """
+        return self._admit(client, self._windows.count, self._rules.throttles, self._policies)
+
+    def admit_page(self, client: str) -> Admission:
+        """The same for what is only looked at, which has a budget of its own and never leads to a block."""
+        return self._admit(client, self._windows.count_page, self._rules.page_throttles, self._page_policies)
+
+    def is_known_to_be_blocked(self, client: str) -> bool:
+        """Whether `admit` would refuse a client without asking the storage; nothing is counted."""
+        return self._is_enabled and self._blocks.until(client) is not None
+
+    def _admit(
+        self, client: str, count_in: Callable[[str], Count], windows: tuple[Window, ...], policies: tuple[Policy, ...]
+    ) -> Admission:
         if not self._is_enabled:
             return _ADMITTED_WITHOUT_LIMIT
         until = self._blocks.until(client)
         if until is None:
-            count = self._windows.count(client)
+            count = count_in(client)
             if not count.blocked_for_s:
-                admission = _throttle(count.spent, self._rules.throttles, self._policies)
+                admission = _throttle(count.spent, windows, policies)
                 if admission.verdict is Verdict.THROTTLED:
                     self._throttled.inc()
                 return admission
             until = self._blocks.add(client, blocked_for_s=count.blocked_for_s, set_here_by=count.blocked_by)
         self._blocked.inc()
         # Nothing is left of any budget until the block ends.
-        wait_s = max(0.0, until - self._clock().timestamp())
-        return Admission(Verdict.BLOCKED, self._policies, ((0, wait_s),) * len(self._policies))
+        wait_s = max(0.0, until - self._now())
+        return Admission(Verdict.BLOCKED, policies, ((0, wait_s),) * len(policies))
 
     def admit_token(self, token_id: int) -> Admission:
         """Count one request with a valid access token and decide on it: admitted or throttled, never blocked."""
@@ -91,10 +107,13 @@ class Gate:
         return admission
 
     def remember_blocks(self) -> None:
-        """Know the blocks that stood before this process started, so that a restart frees nobody."""
+        """Know the blocks that stood before this process started, so that a restart frees nobody.
+
+        They are stored by the wall clock, which may have been set back since: none stands longer than it was set for.
+        """
         now = self._clock()
         for block in self.list_blocks():
-            blocked_for_s = (block.blocked_until - now).total_seconds()
+            blocked_for_s = (block.blocked_until - max(now, block.blocked_at)).total_seconds()
             self._blocks.add(block.client, blocked_for_s=blocked_for_s, set_here_by=None)
 
     def list_blocks(self) -> list[Block]:
@@ -128,16 +147,25 @@ class Gate:
         self._windows.close()
 
 
-def build_gate(settings: GuardSettings, *, database: Database, metrics: Metrics, clock: Clock = utc_now) -> Gate:
-    """The gate as the settings want it. Raises SettingsInvalid; does not talk to the storage yet."""
+def build_gate(
+    settings: GuardSettings,
+    *,
+    database: Database,
+    metrics: Metrics,
+    clock: Clock = utc_now,
+    now: Seconds = monotonic_s,
+) -> Gate:
+    """The gate as the settings want it. Raises SettingsInvalid; does not talk to the storage yet.
+
+    Windows and blocks go by `now`; `clock` says when a block was set, for operators.
+    """
     rules = Rules.of(settings)
-    # Both are the wall clock; this one is asked several times for each request and is five times as fast.
-    now = time.time if clock is utc_now else lambda: clock().timestamp()
     windows = open_windows(settings.storage_uri, rules, metrics=metrics, now=now)
     blocks = KnownBlocks(
         database=database,
         record_errors=metrics.record_errors,
         forget=windows.forget,
+        clock=clock,
         now=now,
         longest_block_s=max(rules.block_s.values()),
     )
@@ -149,6 +177,7 @@ def build_gate(settings: GuardSettings, *, database: Database, metrics: Metrics,
         database=database,
         metrics=metrics,
         clock=clock,
+        now=now,
     )
 
 
@@ -162,11 +191,11 @@ def _throttle(spent: tuple[Spent, ...], windows: tuple[Window, ...], policies: t
     return Admission(verdict, policies, tuple(figures))
 
 
-def _policies(windows: tuple[Window, ...]) -> tuple[Policy, ...]:
+def _policies(windows: tuple[Window, ...], *, prefix: str = "") -> tuple[Policy, ...]:
     """A throttle's windows by name: `default` when it is only one, else such as `100-per-3600-s`."""
     return tuple(
         Policy(
-            "default" if len(windows) == 1 else f"{window.limit}-per-{window.seconds}-s",
+            f"{prefix}{'default' if len(windows) == 1 else f'{window.limit}-per-{window.seconds}-s'}",
             window.limit,
             window.seconds,
         )

@@ -2,13 +2,13 @@
 
 The library's own MemoryStorage never bounds its keys, and after a hit it starts a timer thread which scans all of them
 10 ms later. Here a hit costs O(1), there is no thread, and a million addresses take no more memory than the capacity.
+It counts by monotonic time, so a wall clock that is set neither frees a client nor keeps one out.
 
 Keys are kept apart by namespace (the part before the first slash, see `limits.RateLimitItem`), each with the full
 capacity. So a flood of new addresses pushes out the counters that were touched longest ago, never a block.
 """
 
 import threading
-import time
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict, defaultdict
@@ -16,6 +16,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from limits.storage import MovingWindowSupport, Storage
+
+from app.model.clock import Seconds, monotonic_s
 
 # Measured: a client takes 860 bytes after one request and 1240 when it has filled every window, so this is 43 to 62 MB.
 DEFAULT_CAPACITY = 50_000
@@ -59,7 +61,7 @@ class BoundedMemoryStorage(Storage, MovingWindowSupport):
         wrap_exceptions: bool = False,
         *,
         capacity: int = DEFAULT_CAPACITY,
-        now: Callable[[], float] = time.time,
+        now: Seconds = monotonic_s,
     ) -> None:
         super().__init__(uri, wrap_exceptions=wrap_exceptions)
         self._capacity = capacity
@@ -95,7 +97,7 @@ class BoundedMemoryStorage(Storage, MovingWindowSupport):
             return counter.count if counter is not None and counter.ends_at > now else 0
 
     def get_expiry(self, key: str) -> float:
-        """When the fixed window ends, in seconds since 1970; now when there is none."""
+        """When the fixed window ends, by the clock of this storage; now when there is none."""
         now = self._now()
         with self._lock:
             counter = self._namespaces[key.partition("/")[0]].counters.get(key)

@@ -1,6 +1,5 @@
 """From RATE_LIMIT_STORAGE_URI to the windows that requests are counted in. Used by `gate`."""
 
-from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from app.guards.outage import OutageTolerantWindows
 from app.guards.redis_windows import RedisWindows
 from app.guards.rules import Rules
 from app.guards.windows import LibraryWindows, Windows
+from app.model.clock import Seconds, monotonic_s
 from app.observability.metrics import Metrics
 
 # A storage that takes longer is treated as gone: waiting for it would cost every request that much.
@@ -25,13 +25,16 @@ _KEY_PREFIX = "letterbox"
 _REDIS_SCHEMES = ("redis", "rediss", "redis+unix")
 
 
-def open_windows(storage_uri: str, rules: Rules, *, metrics: Metrics, now: Callable[[], float]) -> Windows:
-    """The windows in the storage of this URI. Raises SettingsInvalid; does not talk to the storage yet."""
+def open_windows(storage_uri: str, rules: Rules, *, metrics: Metrics, now: Seconds = monotonic_s) -> Windows:
+    """The windows in the storage of this URI. Raises SettingsInvalid; does not talk to the storage yet.
+
+    `now` is the clock of what is counted in this process; Redis has its own, unless a test replaces both.
+    """
     storage = _limiter(storage_uri, now=now).storage
     if not isinstance(storage, RedisStorage):
         return LibraryWindows(cast(BoundedMemoryStorage, storage), rules, now=now)
     return OutageTolerantWindows(
-        RedisWindows(storage, rules, now=now),
+        RedisWindows(storage, rules, now=None if now is monotonic_s else now),
         LibraryWindows(BoundedMemoryStorage(now=now), rules, now=now),
         errors=_errors_of(storage),
         try_writing=lambda: storage.incr("PROBE/letterbox", 1),
@@ -40,7 +43,7 @@ def open_windows(storage_uri: str, rules: Rules, *, metrics: Metrics, now: Calla
     )
 
 
-def _limiter(uri: str, *, now: Callable[[], float]) -> Limiter:
+def _limiter(uri: str, *, now: Seconds) -> Limiter:
     """flask-limiter on an application of its own that serves nothing.
 
     Its hooks would add 70 us to each request of the real application, only to find that no view has a limit. The gate

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from prometheus_client import Counter
 
 from app.guards.windows import Count, Spent, Windows
+from app.model.clock import Seconds
 
 _log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class OutageTolerantWindows:
         errors: tuple[type[Exception], ...],
         try_writing: Callable[[], object],
         limited_locally: Counter,
-        now: Callable[[], float],
+        now: Seconds,
     ) -> None:
         self._shared = shared
         self._local = local
@@ -58,6 +59,15 @@ class OutageTolerantWindows:
         if count.blocked_by is not None:
             self._catch_up_with(client, self._now() + count.blocked_for_s)
         return count
+
+    def count_page(self, client: str) -> Count:
+        if not self._is_shared_gone:
+            try:
+                return self._shared.count_page(client)
+            except self._errors as error:
+                self._begin_outage(error)
+        self._limited_locally.inc()
+        return self._local.count_page(client)
 
     def count_token(self, token: str) -> tuple[Spent, ...]:
         if not self._is_shared_gone:

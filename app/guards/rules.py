@@ -38,11 +38,12 @@ class Window:
 class Rules:
     """What the windows of one client and of one access token are, and what follows when one is full.
 
-    The throttles' windows are fixed, burst and excess move. Those two hold one request less than what blocks, because
+    `throttles` are for what sends, `page_throttles` for what is only looked at. The throttles' windows are fixed, burst and excess move. Those two hold one request less than what blocks, because
     the request that reaches the threshold is the first one they do not take.
     """
 
     throttles: tuple[Window, ...]
+    page_throttles: tuple[Window, ...]
     burst: Window
     excess: Window
     token_throttles: tuple[Window, ...]
@@ -50,17 +51,17 @@ class Rules:
 
     @classmethod
     def of(cls, settings: GuardSettings) -> Self:
-        """Raises SettingsInvalid when RATE_LIMIT or TOKEN_RATE_LIMIT cannot be read."""
+        """Raises SettingsInvalid when RATE_LIMIT, PAGE_RATE_LIMIT or TOKEN_RATE_LIMIT cannot be read."""
         throttles = _parse("RATE_LIMIT", settings.rate_limit)
+        page_throttles = _parse("PAGE_RATE_LIMIT", settings.page_rate_limit)
         token_throttles = _parse("TOKEN_RATE_LIMIT", settings.token_rate_limit)
         return cls(
             throttles=tuple(Window(item) for item in throttles),
+            page_throttles=_windows(page_throttles, namespace="PAGE"),
             burst=Window(RateLimitItemPerSecond(settings.burst_limit - 1, settings.burst_window_s, "BURST")),
             excess=Window(RateLimitItemPerSecond(settings.excess_limit, settings.excess_window_s, "EXCESS")),
             # In a namespace of their own, so that a flood of addresses pushes none of them out of a bounded storage.
-            token_throttles=tuple(
-                Window(type(item)(item.amount, item.multiples, namespace="TOKEN")) for item in token_throttles
-            ),
+            token_throttles=_windows(token_throttles, namespace="TOKEN"),
             block_s={BlockReason.BURST: settings.burst_block_s, BlockReason.EXCESS: settings.excess_block_s},
         )
 
@@ -72,8 +73,12 @@ class Rules:
 
     def keys(self, client: str) -> tuple[str, ...]:
         """Every key that the storage may hold for a client, the block's first."""
-        windows = (*self.throttles, self.burst, self.excess)
+        windows = (*self.throttles, *self.page_throttles, self.burst, self.excess)
         return (block_key(client), *(window.key(client) for window in windows))
+
+
+def _windows(items: list[RateLimitItem], *, namespace: str) -> tuple[Window, ...]:
+    return tuple(Window(type(item)(item.amount, item.multiples, namespace=namespace)) for item in items)
 
 
 def _parse(variable: str, text: str) -> list[RateLimitItem]:

@@ -4,11 +4,10 @@
 `redis_windows` does the same on Redis in one round trip.
 """
 
-import time
-from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from app.guards.rules import BlockReason, Rules, Window, block_key
+from app.model.clock import Seconds, monotonic_s
 
 # Some storages tell whole seconds, so the last half second of a block may read as none.
 _LEAST_S = 0.001
@@ -35,6 +34,9 @@ class Windows(Protocol):
     def count(self, client: str) -> Count:
         """Count one request in every window, unless the client is blocked: then nothing is counted."""
 
+    def count_page(self, client: str) -> Count:
+        """Count one request for a page, unless the client is blocked. It never sets a block."""
+
     def count_token(self, token: str) -> tuple[Spent, ...]:
         """Count one request in every window of an access token. Tokens are never blocked."""
 
@@ -59,9 +61,9 @@ class WindowStorage(Protocol):
 
 
 class LibraryWindows:
-    """Windows on any storage. `now` is the clock that the storage itself uses, in seconds since 1970."""
+    """Windows on any storage. `now` is the clock that the storage itself uses, in seconds."""
 
-    def __init__(self, storage: WindowStorage, rules: Rules, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, storage: WindowStorage, rules: Rules, *, now: Seconds = monotonic_s) -> None:
         self._storage = storage
         self._rules = rules
         self._now = now
@@ -80,6 +82,12 @@ class LibraryWindows:
         reason = rules.block_of(is_burst=is_burst, is_excess=is_excess)
         is_first = storage.incr(standing, rules.block_s[reason]) == 1
         return Count(spent, self._blocked_for_s(standing), reason if is_first else None)
+
+    def count_page(self, client: str) -> Count:
+        standing = block_key(client)
+        if self._storage.get(standing):
+            return Count((), self._blocked_for_s(standing))
+        return Count(self._spend(self._rules.page_throttles, client))
 
     def count_token(self, token: str) -> tuple[Spent, ...]:
         return self._spend(self._rules.token_throttles, token)

@@ -28,6 +28,7 @@ class GuardSettings:
     excess_block_s: int = 21600
     cooldown_enabled: bool = True
     cooldown_step_s: int = 3600
+    page_rate_limit: str = "60 per minute"
     token_rate_limit: str = "600 per minute"  # noqa: S105 - a limit, not a token
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     storage_uri: str = field(default="memory://", repr=False)

@@ -194,6 +194,13 @@ VARIABLES = (
     Variable("EXCESS_BLOCK_SECONDS", "guards.excess_block_s", _SECONDS, "21600", "how long an excess blocks"),
     Variable("COOLDOWN_ENABLED", "guards.cooldown_enabled", flag, "true", "make a sender wait between messages"),
     Variable("COOLDOWN_STEP_SECONDS", "guards.cooldown_step_s", _SECONDS, "3600", "wait added by each message"),
+    Variable(
+        "PAGE_RATE_LIMIT",
+        "guards.page_rate_limit",
+        rate_limit,
+        "60 per minute",
+        "pages, form tokens and the like per client address",
+    ),
     Variable("TOKEN_RATE_LIMIT", "guards.token_rate_limit", rate_limit, "600 per minute", "throttle per access token"),
     Variable(
         "TRUSTED_PROXIES",

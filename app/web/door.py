@@ -89,7 +89,8 @@ def _count(office: Office, who: Caller | None, request: Request) -> None:
     if admission.verdict is Verdict.BLOCKED:
         raise ClientBlocked
     if admission.verdict is Verdict.THROTTLED:
-        raise ClientThrottled(admission.wait_s if who else THROTTLE_RETRY_AFTER_S)
+        # At least what the contract says for addresses; never earlier than `RateLimit` says for a longer window.
+        raise ClientThrottled(admission.wait_s if who else max(THROTTLE_RETRY_AFTER_S, admission.wait_s))
 
 
 def _admit(office: Office, who: Caller | None, request: Request) -> Admission:

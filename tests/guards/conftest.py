@@ -19,16 +19,21 @@ from tests.neighbours import program
 
 
 class StandingClock:
-    """The time is what the test says."""
+    """The time is what the test says; `now` alone may be set back, `passed_s` only grows."""
 
     def __init__(self) -> None:
         self.now = datetime(2026, 1, 7, 12, 0, tzinfo=UTC)
+        self.passed_s = 1_000.0
 
     def __call__(self) -> datetime:
         return self.now
 
     def advance(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
+        self.passed_s += seconds
+
+    def monotonic(self) -> float:
+        return self.passed_s
 
 
 class RedisServer:
@@ -112,7 +117,9 @@ def make_gate(clock: StandingClock, database: Database, metrics: Metrics) -> Ite
     gates: list[Gate] = []
 
     def make(**settings: Any) -> Gate:
-        gate = build_gate(GuardSettings(**settings), database=database, metrics=metrics, clock=clock)
+        gate = build_gate(
+            GuardSettings(**settings), database=database, metrics=metrics, clock=clock, now=clock.monotonic
+        )
         gates.append(gate)
         return gate
 

@@ -122,7 +122,7 @@ def test_without_a_database_clients_are_blocked_all_the_same_and_nobody_waits(
     clock: StandingClock, metrics: Metrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     unreachable = StuckDatabase()
-    gate = build_gate(GuardSettings(), database=unreachable, metrics=metrics, clock=clock)
+    gate = build_gate(GuardSettings(), database=unreachable, metrics=metrics, clock=clock, now=clock.monotonic)
     start = time.monotonic()
     block(gate)
     assert [gate.admit(CLIENT).verdict for _ in range(20)] == [Verdict.BLOCKED] * 20
