@@ -24,7 +24,6 @@ from app.inbox import InboxStore, with_embedded_inbox
 from app.model.clock import Clock, utc_now
 from app.settings import Settings, load_settings
 from app.storage.schema import migrate
-from app.web import own_url
 from app.web.application import Application
 
 
@@ -52,6 +51,5 @@ def create_app(settings: Settings | None = None, *, clock: Clock = utc_now) -> F
     apiops.register(app, office)
     pages.register(app, settings=settings, inbox=inbox)
     intake.register(app, office)
-    web.negotiate_versions(app)
-    own_url.register(app, settings)
+    web.surround(app, office)
     return app

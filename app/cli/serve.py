@@ -43,6 +43,9 @@ _MOST_CONNECTIONS = 4096
 _LONGEST_IDLE_S = 600
 """Of a thread: the most that the server takes."""
 
+_LARGEST_HEAD = 64 * 1024
+"""Octets that the server itself takes of a request's head; what is larger than it may be is answered below this."""
+
 _SERVER_LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -81,8 +84,11 @@ def _server(settings: Settings) -> AbstractServer[Any]:
         backpressure=_most_connections(),
         # Decided beforehand, because while the server waits to see which it is, it waits without an end.
         http=HTTPModes.http1,
-        # Also how long the header of the next request may take: the server has one timer for both.
-        http1_settings=HTTP1Settings(header_read_timeout=settings.keep_alive_s * 1000),
+        http1_settings=HTTP1Settings(
+            # Also how long the header of the next request may take: the server has one timer for both.
+            header_read_timeout=settings.keep_alive_s * 1000,
+            max_buffer_size=_LARGEST_HEAD,
+        ),
         websockets=False,
         workers_kill_timeout=30,
         # A process that dies takes its own requests with it, not the service.

@@ -80,6 +80,10 @@ class Live:
         self._used[caller.token_id] = to_ms(now)
         return caller
 
+    def remembers(self, token: str) -> bool:
+        """Whether this token was good a while ago; the database is not asked."""
+        return digest_of(token[:_LONGEST_TOKEN]) in self._memory.callers
+
     def smtp_configurations(self, project_id: int) -> tuple[SMTPConfiguration, ...]:
         """What the project's mail may leave through, in the order of its making."""
         memory = self._current()

@@ -9,6 +9,8 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from math import inf
 
 from prometheus_client import Counter
 
@@ -27,11 +29,20 @@ _MOST_KNOWN = 50_000
 _MOST_UNWRITTEN = 1_000
 
 _LOOK_EVERY_S = 1.0
+_TOKEN_EVERY_S = 1.0
 _LOOK_AGAIN_AFTER_FAILURE_S = 30.0
 _LONGEST_WAIT_FOR_A_LOOK_S = 0.25
 
 # Lifts are looked for from this much before the newest one seen: another machine's clock or commit may lag behind.
 _OVERLAP_MS = 60_000
+
+
+@dataclass(slots=True)
+class _KnownBlock:
+    """`until` and `token_asked_at` as `now` counts; the latter is when a token of this client was last looked up."""
+
+    until: float
+    token_asked_at: float = -inf
 
 
 class KnownBlocks:
@@ -56,7 +67,7 @@ class KnownBlocks:
         self._forget = forget
         self._clock = clock
         self._now = now
-        self._until: OrderedDict[str, float] = OrderedDict()
+        self._known: OrderedDict[str, _KnownBlock] = OrderedDict()
         self._unwritten: deque[BlockRow] = deque(maxlen=_MOST_UNWRITTEN)
         self._changing = threading.Lock()
         self._desk: ThreadPoolExecutor | None = ThreadPoolExecutor(1, thread_name_prefix="blocks")
@@ -70,26 +81,39 @@ class KnownBlocks:
 
         For a blocked client, but at most once a second, it is first looked up what operators have lifted.
         """
-        if client not in self._until:
+        if client not in self._known:
             return None
         now = self._now()
         if now >= self._next_look_at:
             self._look_for_lifts(now)
-        until = self._until.get(client)
-        if until is not None and until <= now:
+        known = self._known.get(client)
+        if known is not None and known.until <= now:
             with self._changing:
-                self._until.pop(client, None)
+                self._known.pop(client, None)
             return None
-        return until
+        return None if known is None else known.until
+
+    def may_ask_for_token(self, client: str) -> bool:
+        """Whether a token that this client shows may be looked up in the database: of a blocked one, once a second.
+
+        Behind its address there may be somebody whose token is good, and who is not to be refused for long.
+        """
+        known, now = self._known.get(client), self._now()
+        if known is None or known.until <= now:
+            return True
+        if now - known.token_asked_at < _TOKEN_EVERY_S:
+            return False
+        known.token_asked_at = now
+        return True
 
     def add(self, client: str, *, blocked_for_s: float, set_here_by: BlockReason | None) -> float:
         """Remember a block; the process that set it also writes its row, soon. Returns when it ends."""
         now = self._now()
         until = now + blocked_for_s
         with self._changing:
-            self._until[client] = until
-            if len(self._until) > _MOST_KNOWN:
-                self._until.popitem(last=False)
+            self._known[client] = _KnownBlock(until)
+            if len(self._known) > _MOST_KNOWN:
+                self._known.popitem(last=False)
         if set_here_by is not None:
             _log.warning("Blocked %s for %.0f s: %s", client, blocked_for_s, set_here_by)
             at_ms = to_ms(self._clock())
@@ -102,7 +126,7 @@ class KnownBlocks:
     def lift(self, client: str) -> None:
         """Let a client in again, with fresh windows."""
         with self._changing:
-            self._until.pop(client, None)
+            self._known.pop(client, None)
         self._forget(client)
 
     def close(self) -> None:

@@ -77,6 +77,10 @@ class Gate:
         """Whether `admit` would refuse a client without asking the storage; nothing is counted."""
         return self._is_enabled and self._blocks.until(client) is not None
 
+    def may_ask_for_token(self, client: str) -> bool:
+        """Whether a token that this client shows, and nobody remembers, may be looked up in the database."""
+        return not self._is_enabled or self._blocks.may_ask_for_token(client)
+
     def _admit(
         self, client: str, count_in: Callable[[str], Count], windows: tuple[Window, ...], policies: tuple[Policy, ...]
     ) -> Admission:

@@ -38,8 +38,9 @@ class Window:
 class Rules:
     """What the windows of one client and of one access token are, and what follows when one is full.
 
-    `throttles` are for what sends, `page_throttles` for what is only looked at. The throttles' windows are fixed, burst and excess move. Those two hold one request less than what blocks, because
-    the request that reaches the threshold is the first one they do not take.
+    `throttles` are for what sends, `page_throttles` for what is only looked at. The windows of all throttles are fixed,
+    burst and excess move. Those two hold one request less than what blocks, because the request that reaches the
+    threshold is the first one they do not take.
     """
 
     throttles: tuple[Window, ...]

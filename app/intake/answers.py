@@ -1,5 +1,6 @@
 """What a visitor's browser gets back: a redirect, a page in their language, or JSON for a script."""
 
+from functools import lru_cache
 from http import HTTPStatus
 
 from flask import Request, Response, jsonify, make_response, render_template, url_for
@@ -10,6 +11,7 @@ from app.emails.office import Office
 from app.forms.submission import Receipt
 from app.intake.again import form_again, texts
 from app.intake.checks import Widgets, widgets_for
+from app.intake.languages import language
 from app.intake.refusals import Refusal, refusal_of
 from app.intake.visit import Visit, wants_json
 from app.model.form import Form, HumanCheck
@@ -28,12 +30,11 @@ _POLICY_WITH_A_CHECK = _POLICY | {"script-src": "'self'", "connect-src": "'self'
 
 def received(request: Request, visit: Visit, receipt: Receipt) -> Response:
     """The answer to a submission that was taken."""
-    language = visit.language
     if wants_json(request, visit.typed.fields):
         return jsonify(
             ok=True,
             success=True,
-            message=f"{language.say('thanks-title')} {language.say('thanks')}",
+            message=f"{visit.language.say('thanks-title')} {visit.language.say('thanks')}",
             reference=receipt.reference,
             next=receipt.redirect,
         )
@@ -82,11 +83,16 @@ def _problem(refusal: Refusal, text: str) -> Response:
 def _refusal_page(request: Request, visit: Visit, refusal: Refusal, text: str, office: Office) -> Response:
     form = visit.form if refusal.keeps_form and visit.typed.fields else None
     back = visit.way_back(f"{request.script_root}{request.path}")
+    title = visit.language.say(refusal.title)
+    if back is None and not visit.typed.fields:
+        response = _html(_bare_refusal(visit.language.code, title, text, request.script_root))
+        response.status_code = refusal.status
+        return response
     response = _page(
         visit,
         "forms/refused.html",
         widgets=_widgets(office, form, refusal, visit),
-        title=visit.language.say(refusal.title),
+        title=title,
         text=text,
         action=url_for("receiving.receive", key=form.key) if form else None,
         kept=visit.language.say(refusal.kept),
@@ -99,6 +105,13 @@ def _refusal_page(request: Request, visit: Visit, refusal: Refusal, text: str, o
     return response
 
 
+@lru_cache(maxsize=128)
+def _bare_refusal(code: str, title: str, text: str, prefix: str) -> str:  # noqa: ARG001 - the paths in it depend on it
+    """A page with nothing of the visitor's. Kept, because a blocked client may ask for it all day."""
+    words = language(code)
+    return render_template("forms/refused.html", language=words, say=words.say, title=title, text=text)
+
+
 def _widgets(office: Office, form: Form | None, refusal: Refusal, visit: Visit) -> Widgets | None:
     """The form's check, to be taken anew; none where something is broken here, which may be the check itself."""
     if form is None or form.check is HumanCheck.NONE or refusal.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -107,8 +120,12 @@ def _widgets(office: Office, form: Form | None, refusal: Refusal, visit: Visit) 
 
 
 def _page(visit: Visit, template: str, *, widgets: Widgets | None = None, **values: object) -> Response:
-    language = visit.language
-    response = make_response(render_template(template, language=language, say=language.say, widgets=widgets, **values))
+    words = visit.language
+    return _html(render_template(template, language=words, say=words.say, widgets=widgets, **values), widgets)
+
+
+def _html(page: str, widgets: Widgets | None = None) -> Response:
+    response = make_response(page)
     policy = dict(_POLICY)
     if widgets is not None:
         policy = dict(_POLICY_WITH_A_CHECK)

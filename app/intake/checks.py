@@ -96,8 +96,9 @@ def create(office: Office, *, find: FindForm) -> Blueprint:
     def name_origins(response: Response) -> Response:
         key = (request.view_args or {}).get("key")
         # A database that has just kept the view waiting is not waited for again.
-        if key is not None and "Origin" in request.headers and response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
-            g.form_origins = origins_of(key)
+        is_unknown = key is not None and "Origin" in request.headers and "form_origins" not in g
+        if is_unknown and response.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+            g.form_origins = origins_of(str(key))
         return response
 
     def enabled(key: str) -> Form:

@@ -3,8 +3,9 @@
 from flask import Flask
 
 from app.emails.office import Office
-from app.web import door, errors, headers, probes
+from app.web import door, errors, headers, own_url, probes
 from app.web.body_reads import BodyReads
+from app.web.header_limits import HeaderLimits
 from app.web.versions import VersionNegotiation, supported_versions
 
 
@@ -18,6 +19,9 @@ def register(app: Flask, office: Office) -> None:
     app.wsgi_app = BodyReads(app.wsgi_app, office.settings, office.turnstile)  # type: ignore[method-assign]
 
 
-def negotiate_versions(app: Flask) -> None:
-    """Read versions before routing; called last, because the routes say which versions there are."""
-    app.wsgi_app = VersionNegotiation(app.wsgi_app, supported_versions(app.url_map.iter_rules()))  # type: ignore[method-assign]
+def surround(app: Flask, office: Office) -> None:
+    """What happens before routing, innermost first; called last, because the routes say which versions there are."""
+    versions = supported_versions(app.url_map.iter_rules())
+    app.wsgi_app = VersionNegotiation(app.wsgi_app, versions)  # type: ignore[method-assign]
+    own_url.register(app, office.settings)
+    app.wsgi_app = HeaderLimits(app.wsgi_app, office.settings.guards, office.gate)  # type: ignore[method-assign]

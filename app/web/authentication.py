@@ -45,12 +45,17 @@ def access_rule(view: Callable[..., Any]) -> AccessRule | None:
     return rule
 
 
-def identify(live: Live) -> Caller | None:
-    """The caller whose token the request shows; None without a valid one. `demand_access` tells the two apart."""
+def identify(live: Live, *, may_ask: Callable[[], bool]) -> Caller | None:
+    """The caller whose token the request shows; None without a valid one. `demand_access` tells the two apart.
+
+    `may_ask` says whether the database may be asked for a token that is not remembered; None where it may not.
+    """
     g = current_globals()
     g.caller = None
     scheme, _, token = current_request().environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
     if scheme.lower() == "bearer" and (token := token.strip()):
+        if not live.remembers(token) and not may_ask():
+            return None
         try:
             g.caller = live.caller(token)
         except TokenInvalid:

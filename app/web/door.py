@@ -1,9 +1,11 @@
-"""The door of `/api`, `/apiops` and `/forms`: who is it, is it welcome, which version; before any body is read.
+"""The door of every route: who is it, is it welcome, which version; before any body is read.
 
-Of forms only what is posted counts: tokens, challenges and scripts are asked for whenever a page is loaded.
+What sends, and everything under `/api` and `/apiops`, counts in one budget; pages, form tokens and the like in another.
+Probes and files that never change do not count.
 """
 
 import re
+from functools import lru_cache
 
 from flask import Flask, Request
 from werkzeug.exceptions import NotAcceptable, NotFound
@@ -15,6 +17,7 @@ from app.model.access import Caller
 from app.web.authentication import demand_access, identify
 from app.web.body_reads import TURN
 from app.web.current import current_globals, current_request
+from app.web.header_limits import demand_small_head
 from app.web.media_types import JSON, accepts_json, require_no_content_coding
 from app.web.preferences import wants_async
 from app.web.surfaces import Surface, surface
@@ -24,6 +27,9 @@ THROTTLE_RETRY_AFTER_S = 60
 _ONLY_SMTP_ID = re.compile(rb"smtpId=([0-9]{1,9})", re.IGNORECASE)
 _LARGE_BODY = 64 * 1024
 """Octets that may take a while to arrive."""
+_PROBES = frozenset({"/test", "/health/live", "/health/ready", "/metrics"})
+_FILES = frozenset({"assets", "static"})
+"""Segments of the routes of scripts, styles and images."""
 SENDING = "emails.create_email"
 """The endpoint whose callers wait for SMTP servers."""
 
@@ -59,14 +65,17 @@ def register(app: Flask, office: Office) -> None:
     def come_in() -> None:
         where = surface()
         request = current_request()
-        if where is Surface.PAGES or (where is Surface.FORMS and request.method != "POST"):
+        if where in (Surface.API, Surface.APIOPS):
+            who = _identify(office, request)
+            _count(office, who, request)
+            demand_small_head()
+        else:
+            if not _is_uncounted(request):
+                _count_visitor(office, request, is_form=where is Surface.FORMS)
+            demand_small_head()
+            if where is Surface.FORMS and request.method == "POST":
+                _check_content_coding(request)
             return
-        if where is Surface.FORMS:
-            _count(office, None, request)
-            _check_content_coding(request)
-            return
-        who = identify(office.registry.live)
-        _count(office, who, request)
         if (call := api_call()) is not None:
             _check_version(call)
         demand_access()
@@ -81,11 +90,36 @@ def register(app: Flask, office: Office) -> None:
             office.turnstile.end(turn)
 
 
-def _count(office: Office, who: Caller | None, request: Request) -> None:
+def _is_uncounted(request: Request) -> bool:
+    """Whether the route is a probe's or that of a static file."""
+    rule = request.url_rule
+    return rule is not None and (rule.rule in _PROBES or _is_file(rule.rule))
+
+
+@lru_cache(maxsize=256)
+def _is_file(rule: str) -> bool:
+    return not _FILES.isdisjoint(rule.split("/"))
+
+
+def _count_visitor(office: Office, request: Request, *, is_form: bool) -> None:
+    """Raises ClientBlocked and ClientThrottled."""
+    # The owner's page of a form takes tokens, which can be guessed there as well as anywhere else.
+    shows_token = is_form and "HTTP_AUTHORIZATION" in request.environ
+    who = _identify(office, request) if shows_token else None
+    try:
+        _count(office, who, request, is_page=not shows_token and (not is_form or request.method != "POST"))
+    except ClientBlocked:
+        if is_form:
+            # No form is looked up for it; that the visitor is blocked is no secret from the page that they are on.
+            current_globals().form_origins = frozenset({request.environ.get("HTTP_ORIGIN", "")})
+        raise
+
+
+def _count(office: Office, who: Caller | None, request: Request, *, is_page: bool = False) -> None:
     """Raises ClientBlocked and ClientThrottled."""
     if not office.settings.guards.rate_limit_enabled:
         return
-    current_globals().admission = admission = _admit(office, who, request)
+    current_globals().admission = admission = _admit(office, who, request, is_page=is_page)
     if admission.verdict is Verdict.BLOCKED:
         raise ClientBlocked
     if admission.verdict is Verdict.THROTTLED:
@@ -93,17 +127,25 @@ def _count(office: Office, who: Caller | None, request: Request) -> None:
         raise ClientThrottled(admission.wait_s if who else max(THROTTLE_RETRY_AFTER_S, admission.wait_s))
 
 
-def _admit(office: Office, who: Caller | None, request: Request) -> Admission:
+def _admit(office: Office, who: Caller | None, request: Request, *, is_page: bool) -> Admission:
     """Counted per token when there is a valid one, else per address: behind one address there are many callers."""
     if who is not None:
         return office.gate.admit_token(who.token_id)
-    return office.gate.admit(
-        client_key(
-            request.environ.get("REMOTE_ADDR", ""),
-            request.environ.get("HTTP_X_FORWARDED_FOR", ""),
-            office.settings.guards.trusted_proxies,
-        )
+    client = _client(office, request)
+    return office.gate.admit_page(client) if is_page else office.gate.admit(client)
+
+
+def _client(office: Office, request: Request) -> str:
+    return client_key(
+        request.environ.get("REMOTE_ADDR", ""),
+        request.environ.get("HTTP_X_FORWARDED_FOR", ""),
+        office.settings.guards.trusted_proxies,
     )
+
+
+def _identify(office: Office, request: Request) -> Caller | None:
+    """The caller with a valid token. A blocked client that shows one wrong token after the other costs no look-ups."""
+    return identify(office.registry.live, may_ask=lambda: office.gate.may_ask_for_token(_client(office, request)))
 
 
 def _take_a_turn(office: Office, request: Request) -> None:

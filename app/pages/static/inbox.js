@@ -4,15 +4,17 @@
 const list = document.getElementById("messages");
 const news = document.getElementById("news");
 let etag = "";
+let notBefore = 0;
 
 async function refresh() {
-  if (document.hidden) return;
+  if (document.hidden || Date.now() < notBefore) return;
   let response;
   try {
     response = await fetch(list.dataset.source, { headers: etag ? { "If-None-Match": etag } : {}, cache: "no-store" });
   } catch {
     return; // The service restarts; the next round finds it.
   }
+  if (response.status === 429) notBefore = Date.now() + 1000 * response.headers.get("Retry-After");
   if (response.status !== 200) return;
   const isFirst = etag === "";
   etag = response.headers.get("ETag") ?? "";
