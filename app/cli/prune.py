@@ -18,3 +18,4 @@ def prune() -> None:
     click.echo(f"audit entries {pruned.audit_entries}")
     click.echo(f"idempotency keys {pruned.idempotency_keys}")
     click.echo(f"form marks {pruned.form_marks}")
+    click.echo(f"submission shares {pruned.submission_shares}")

@@ -21,7 +21,7 @@ from app.emails.monthly_test import send_monthly_test
 from app.emails.office import Office
 from app.emails.record import KEY_LIFETIME, LEASE, renew_leases, settle_abandoned
 from app.model.clock import Clock
-from app.storage import access_tokens, audit, blocks, cooldowns, emails, form_marks, idempotency
+from app.storage import access_tokens, audit, blocks, cooldowns, emails, form_marks, idempotency, submission_shares
 from app.storage.times import to_ms
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 _TICK_S = 1.0
 _LONGEST_PAUSE_S = 1.0
 _STOP_S = 3.0
+_SHARES_KEPT_MS = 2 * 3600 * 1000
+"""Twice as long as they count."""
 _LEAST_RETENTION = KEY_LIFETIME + timedelta(hours=1)
 
 
@@ -137,6 +139,7 @@ class Pruned:
     audit_entries: int = 0
     idempotency_keys: int = 0
     form_marks: int = 0
+    submission_shares: int = 0
 
 
 def _pause(pause_s: float) -> bool:
@@ -180,4 +183,5 @@ def _portions(office: Office) -> dict[str, Callable[[Connection], int]]:
         "audit_entries": partial(audit.prune, action=ISSUE_TOKEN, older_than_ms=emails_before),
         "idempotency_keys": partial(idempotency.prune, older_than_ms=keys_before),
         "form_marks": partial(form_marks.prune, now_ms=now_ms),
+        "submission_shares": partial(submission_shares.prune, older_than_ms=now_ms - _SHARES_KEPT_MS),
     }

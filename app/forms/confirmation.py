@@ -5,7 +5,6 @@ Whoever types somebody else's address can have no more than this sent there, and
 
 from dataclasses import dataclass
 from datetime import timedelta
-from hashlib import sha256
 
 import structlog
 from sqlalchemy import Connection
@@ -13,6 +12,7 @@ from sqlalchemy import Connection
 from app.emails.office import Office
 from app.emails.queue import enqueue
 from app.errors import LetterboxError
+from app.forms.signing import keyed_digest
 from app.guards.cooldown import normalise_sender
 from app.model.email import AutoSubmitted, Email, EmailRequest, Purpose
 from app.model.form import Form
@@ -30,7 +30,7 @@ class _ConfirmedToday(Exception):
 
 def send(office: Office, form: Form, address: str, *, smtp_id: int | None, reference: str, language: str) -> None:
     """Queue the confirmation, unless the address had one today. Its failing is logged: the message itself is safe."""
-    digest = sha256(f"confirmation\0{form.key}\0{normalise_sender(address)}".encode()).hexdigest()
+    digest = keyed_digest(office.settings, "confirmation", form.key, normalise_sender(address))
 
     def note(connection: Connection, email: Email) -> None:
         now_ms, expires_ms = to_ms(email.created_at), to_ms(email.created_at + _ONCE_IN)

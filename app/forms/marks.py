@@ -12,7 +12,8 @@ from sqlalchemy import Connection
 
 from app.emails.office import Office
 from app.errors import CheckFailed
-from app.forms.submission import Recognised, Submission
+from app.forms.signing import keyed_digest
+from app.forms.submission import Recognised, Submission, Visitor
 from app.forms.tokens import FormToken
 from app.model.email import Email
 from app.model.form import CheckFailure, Form
@@ -20,7 +21,11 @@ from app.storage import form_marks
 from app.storage.times import to_ms
 
 REPEATED_WITHIN = timedelta(minutes=1)
-"""The same words of the same visitor are one message within that time; a form token makes it as long as it is valid."""
+"""The same words of the same visitor are one message within that time; of one form token, for as long as it is valid.
+
+Without a token the visitor is an address and a browser. Where there is one, it alone tells apart the visitors behind
+one address who vote alike with the same browser; with the same e-mail address in their words they are one all the same.
+"""
 
 
 class AlreadyReceived(Exception):
@@ -37,19 +42,28 @@ class Mark:
 
 
 def repeats(
-    office: Office, form: Form, recognised: Recognised, submission: Submission, token: FormToken | None
+    office: Office,
+    form: Form,
+    recognised: Recognised,
+    submission: Submission,
+    visitor: Visitor,
+    token: FormToken | None,
 ) -> tuple[Mark, ...]:
-    """The marks by which the same submission is known again."""
+    """The marks by which the same submission of the same visitor is known again."""
     content = _content(form, recognised, submission)
-    marks = [Mark(content, to_ms(office.clock() + REPEATED_WITHIN))]
+    marks = []
     if token is not None:
-        marks.append(Mark(_digest("again", token.digest, content), to_ms(token.expires_at)))
+        digest = keyed_digest(office.settings, "again", token.digest, content)
+        marks.append(Mark(digest, to_ms(token.expires_at)))
+    if token is None or recognised.email:
+        digest = keyed_digest(office.settings, "again", visitor.client, visitor.user_agent, content)
+        marks.append(Mark(digest, to_ms(office.clock() + REPEATED_WITHIN)))
     return tuple(marks)
 
 
 def used_token(token: FormToken) -> Mark:
     """The mark that uses a form token up."""
-    return Mark(_digest("token", token.digest), to_ms(token.expires_at), CheckFailure.TOKEN_USED)
+    return Mark(token.digest, to_ms(token.expires_at), CheckFailure.TOKEN_USED)
 
 
 def reference_of(office: Office, marks: tuple[Mark, ...]) -> str | None:
@@ -57,7 +71,12 @@ def reference_of(office: Office, marks: tuple[Mark, ...]) -> str | None:
     now_ms = to_ms(office.clock())
 
     def find(connection: Connection) -> str | None:
-        found = (form_marks.find(connection, mark.digest, now_ms=now_ms) for mark in marks)
+        found = (
+            form_marks.find(
+                connection, mark.digest, now_ms=now_ms, latest_ms=mark.expires_ms + form_marks.CLOCK_DRIFT_MS
+            )
+            for mark in marks
+        )
         return next((reference for reference in found if reference is not None), None)
 
     return office.database.read(find)
@@ -75,10 +94,7 @@ def add(connection: Connection, marks: tuple[Mark, ...], email: Email) -> None:
 
 
 def _content(form: Form, recognised: Recognised, submission: Submission) -> str:
+    """Of the form and what was written; no more than a part of what is digested with a key."""
     said = [recognised.email, recognised.username, recognised.message, recognised.subject, recognised.reply_to]
     files = [[file.file_name, sha256(file.base64.encode("ascii")).hexdigest()] for file in submission.files]
-    return _digest("content", form.key, json.dumps([said, list(recognised.custom_fields.items()), files]))
-
-
-def _digest(*parts: str) -> str:
-    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    return json.dumps([form.key, said, list(recognised.custom_fields.items()), files])

@@ -1,4 +1,4 @@
-"""The keys that this room signs with, made from SECRET_KEY. Used by `tokens` and `proof_of_work`.
+"""The keys that this room signs with, made from SECRET_KEY. Used by `tokens`, `proof_of_work`, `marks` and `limits`.
 
 The first one signs and all of them are accepted, so that SECRET_KEY can be changed while visitors fill in forms.
 """
@@ -6,10 +6,12 @@ The first one signs and all of them are accepted, so that SECRET_KEY can be chan
 import hmac
 from functools import lru_cache
 from hashlib import scrypt, sha256
+from secrets import token_bytes
 
 from app.errors import SettingsInvalid
 from app.settings import Settings
 
+_DIGESTS = "digest v1"
 _SALT = b"letterbox/forms/v1"
 
 
@@ -21,6 +23,20 @@ def signing_keys(settings: Settings, purpose: str) -> tuple[bytes, ...]:
     if not settings.secret_keys:
         raise SettingsInvalid(["SECRET_KEY: found nothing, expected the key that form tokens are signed with."])
     return tuple(hmac.digest(_derived(key), purpose.encode("ascii"), sha256) for key in settings.secret_keys)
+
+
+def keyed_digest(settings: Settings, *parts: str) -> str:
+    """64 hexadecimal digits that stand for the parts where these are not to be read, and cannot be guessed either.
+
+    Without a secret key they are good for this process alone.
+    """
+    key = signing_keys(settings, _DIGESTS)[0] if settings.secret_keys else _key_of_this_process()
+    return hmac.digest(key, "\0".join(parts).encode("utf-8", "surrogatepass"), sha256).hex()
+
+
+@lru_cache(maxsize=1)
+def _key_of_this_process() -> bytes:
+    return token_bytes(32)
 
 
 @lru_cache(maxsize=16)

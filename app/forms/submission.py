@@ -32,6 +32,8 @@ class Visitor:
     """Under which the browser reaches this service: its own pages post, too."""
     page_proof: PageProof | None = None
     """What shows that the page was ours, where its origin does not."""
+    user_agent: str = ""
+    """What the browser calls itself; with the address it tells one visitor from another."""
     language: str = "en"
     """One of those that the pages speak."""
 

@@ -35,13 +35,16 @@ def submit(office: Office, form: Form, submission: Submission, visitor: Visitor)
     recognised = recognise(submission, form)
     redirect = wanted_redirect(form, submission, visitor)
     token = read_token(office, form, submission)
-    repeats = marks.repeats(office, form, recognised, submission, token)
+    repeats = marks.repeats(office, form, recognised, submission, visitor, token)
+    share = limits.share_of(office, form, visitor)
     reference = marks.reference_of(office, repeats)
     if reference is not None:
         return Receipt(reference=reference, redirect=redirect)
 
     def note(connection: Connection, email: Email) -> None:
-        limits.demand_room(connection, form, email)
+        limits.demand_room(connection, form, email, share=share)
+        if not is_bot:
+            limits.use_share(connection, email, share=share)
         marks.add(connection, (*repeats, *spent), email)
 
     # What fell into the honeypot is treated the same in everything but the mail, so that a bot learns nothing.

@@ -63,6 +63,7 @@ def visitor_of(request: Request, settings: Settings) -> Visitor:
         origin=request.headers.get("Origin"),
         page=request.headers.get("Referer"),
         own_origin=page_origin(settings),
+        user_agent=request.headers.get("User-Agent", ""),
         language=_language(request),
     )
 

@@ -26,9 +26,10 @@ def _insert_statement(dialect: str) -> Any:
 
 _INSERT = Prepared(_insert_statement)
 _BY_ID = select(emails).where(emails.c.id == bindparam("email_id"))
-_OF_FORM_SINCE = select(func.count(), func.min(emails.c.created_at)).where(
+_OF_FORM_BETWEEN = select(func.count(), func.min(emails.c.created_at)).where(
     emails.c.form_key == bindparam("key"),
     emails.c.created_at > bindparam("since_ms"),
+    emails.c.created_at < bindparam("until_ms"),
     emails.c.purpose == Purpose.SUBMISSION,
     emails.c.id != bindparam("but"),
 )
@@ -130,9 +131,10 @@ def page(
     return [from_row(row) for row in connection.execute(newest_first)]
 
 
-def of_form_since(connection: Connection, email: Email, *, since_ms: int) -> tuple[int, int | None]:
-    """How many other submissions of the email's form there are since then, and when the oldest of them was made."""
-    row = connection.execute(_OF_FORM_SINCE, {"key": email.form_key, "since_ms": since_ms, "but": email.id}).one()
+def of_form_between(connection: Connection, email: Email, *, since_ms: int, until_ms: int) -> tuple[int, int | None]:
+    """How many other submissions of the email's form there are in that time, and when the oldest of them was made."""
+    moments = {"since_ms": since_ms, "until_ms": until_ms}
+    row = connection.execute(_OF_FORM_BETWEEN, moments | {"key": email.form_key, "but": email.id}).one()
     return row[0], row[1]
 
 

@@ -269,3 +269,14 @@ form_marks = Table(
     Index("ix_form_marks_expires_at", "expires_at"),
 )
 """What must not count twice until it expires: submissions, with their email's id, and spent challenges, without one."""
+
+submission_shares = Table(
+    "submission_shares",
+    metadata,
+    Column("digest", String(64), nullable=False),
+    Column("received_at", BigInteger, nullable=False),
+    Column("email_id", String(8), nullable=False),
+    PrimaryKeyConstraint("digest", "received_at", "email_id", name="pk_submission_shares"),
+    Index("ix_submission_shares_received_at", "received_at"),
+)
+"""A row for each submission of the last hour. `digest` is a keyed one of the form and the visitor's address."""

@@ -190,5 +190,6 @@ def test_blocks_are_listed_and_lifted() -> None:
 def test_prune_says_what_it_deleted() -> None:
     assert (
         _run("prune").stdout
-        == "emails 0\ncooldowns 0\nblocks 0\naccess tokens 0\naudit entries 0\nidempotency keys 0\nform marks 0\n"
+        == "emails 0\ncooldowns 0\nblocks 0\naccess tokens 0\naudit entries 0\nidempotency keys 0\n"
+        "form marks 0\nsubmission shares 0\n"
     )

@@ -59,6 +59,10 @@ def _form_mark(number: int, moment: int) -> dict[str, Any]:
     return {"digest": f"{number:064X}", "reference": None, "expires_at": moment + 1}
 
 
+def _submission_share(number: int, moment: int) -> dict[str, Any]:
+    return {"digest": f"{number:064X}", "received_at": moment, "email_id": f"{number:08X}"}
+
+
 TABLES = {
     "emails": (tables.emails, _email),
     "cooldowns": (tables.cooldowns, _cooldown),
@@ -67,6 +71,7 @@ TABLES = {
     "audit_entries": (tables.audit_entries, _audit_entry),
     "idempotency_keys": (tables.idempotency_keys, _idempotency_key),
     "form_marks": (tables.form_marks, _form_mark),
+    "submission_shares": (tables.submission_shares, _submission_share),
 }
 
 

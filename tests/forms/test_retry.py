@@ -24,7 +24,7 @@ from app.storage import audit
 from app.storage.queue import find_message
 from tests.emails.test_queue import Clock
 from tests.forms.owning import opened
-from tests.forms.test_submit import FORM, VISITOR
+from tests.forms.submitting import FORM, VISITOR
 from tests.smtp_server import Deed, Drop, Fault, SMTPServer
 
 OFFICE = FORM.recipients[0]

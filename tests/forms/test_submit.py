@@ -1,85 +1,25 @@
 """What becomes of a submission: it is received once, delivered by the queue, limited, and never lost."""
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import datetime, timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from werkzeug.test import TestResponse
 
-from app.emails import record
 from app.emails.housekeeping import prune
 from app.emails.office import Office
-from app.emails.queue import deliver_one
 from app.errors import CheckFailed, CooldownActive, SubmissionLimitReached
 from app.forms import captcha, tokens
-from app.forms.submission import Receipt, Submission, Visitor
+from app.forms.submission import Receipt, Submission
 from app.forms.submit import submit
-from app.model.clock import utc_now
-from app.model.form import CheckFailure, Form, HumanCheck
+from app.model.form import CheckFailure, HumanCheck
 from app.storage.queue import find_message
 from tests.conftest import MakeService, Service
-from tests.forms.owning import opened
+from tests.forms.submitting import FORM, HEADERS, ORIGIN, SECRET, VISITOR, Clock, mails, send, with_token, work_off
 from tests.smtp_server import SMTPServer
-
-ORIGIN = "https://www.example.com"
-HEADERS = {"Origin": ORIGIN, "Accept": "application/json"}
-SECRET = {"secret_keys": ("the key of these tests, long enough",)}
-VISITOR = Visitor(client="192.0.2.1", origin=ORIGIN, page=f"{ORIGIN}/contact", own_origin="https://mail.example")
-FORM = Form(key="default", name="Contact", recipients=("office@example.com",), allowed_origins=(ORIGIN,))
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = utc_now()
-
-    def __call__(self) -> datetime:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def server() -> Iterator[SMTPServer]:
-    with SMTPServer() as server:
-        yield server
-
-
-@pytest.fixture
-def office(tmp_path: Path, database_url: str, clock: Clock, server: SMTPServer) -> Iterator[Office]:
-    """On SQLite and on PostgreSQL, sending to the scripted server."""
-    with opened(database_url, tmp_path, clock=clock, smtp_configurations=(server.configuration(),)) as office:
-        yield office
-
-
-def written(**fields: Any) -> Submission:
-    given = {"name": "Anna", "email": "anna@example.com", "message": "Hello!"} | fields
-    return Submission(fields=tuple(given.items()))
-
-
-def send(office: Office, *, form: Form = FORM, visitor: Visitor = VISITOR, **fields: Any) -> Receipt:
-    return submit(office, form, written(**fields), visitor)
-
-
-def with_token(token: str) -> dict[str, Any]:
-    return {tokens.FIELD: token}
-
-
-def work_off(office: Office) -> list[str]:
-    return [deliver_one(office, email).status for email in record.claim(office, limit=1000)]
-
-
-def mails(server: SMTPServer) -> list[EmailMessage]:
-    return [message_from_bytes(message.data, policy=policy.default) for message in server.messages]
 
 
 def test_a_submission_is_received_at_once_and_delivered_by_a_worker(office: Office, server: SMTPServer) -> None:

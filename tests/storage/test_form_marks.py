@@ -46,7 +46,9 @@ def add(
 
 
 def find(database: Database, now_ms: int = NOW) -> str | None:
-    return database.read(lambda connection: form_marks.find(connection, DIGEST, now_ms))
+    return database.read(
+        lambda connection: form_marks.find(connection, DIGEST, now_ms=now_ms, latest_ms=now_ms + 120_000)
+    )
 
 
 def test_a_living_mark_is_found_and_not_made_again(database: Database) -> None:
@@ -65,6 +67,14 @@ def test_a_mark_lives_until_the_moment_that_was_said(database: Database) -> None
     assert add(database, "0000BBBB", now_ms=NOW + 1000)
     assert find(database, NOW + 1000) == "0000BBBB"
     assert find(database, NOW + 2000) is None
+
+
+def test_a_mark_from_before_the_clock_was_set_back_has_ended(database: Database) -> None:
+    yesterday = NOW - 86_400_000
+    add(database, "0000AAAA")
+    assert find(database, yesterday) is None
+    assert add(database, "0000BBBB", now_ms=yesterday)
+    assert find(database, yesterday) == "0000BBBB"
 
 
 def test_a_mark_without_a_reference_is_there_all_the_same(database: Database) -> None:
