@@ -5,11 +5,13 @@ The row is the truth. A worker takes it by a lease; while it is taken there is n
 
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import (
     Connection,
     Integer,
     Select,
+    Subquery,
     bindparam,
     column,
     delete,
@@ -18,6 +20,7 @@ from sqlalchemy import (
     insert,
     select,
     true,
+    union_all,
     update,
 )
 from sqlalchemy import (
@@ -77,37 +80,53 @@ def claim(connection: Connection, *, now_ms: int, lease_until_ms: int, limit: in
 
     Up to `oldest` of them are those that have been due for longest, whatever their priority, if for more than a minute.
     """
-    c = emails.c
     taken: list[Email] = []
     if oldest:
-        longest_due = select(c.id).where(c.next_attempt_at <= now_ms - _LONG_MS).order_by(c.next_attempt_at)
-        locked = longest_due.limit(oldest).with_for_update(skip_locked=True)  # SQLite has no such clause
-        taken += _take(connection, locked, now_ms=now_ms, lease_until_ms=lease_until_ms)
+        longest_due = _longest_due(due_ms=now_ms - _LONG_MS, limit=oldest)
+        taken += _take(connection, longest_due, now_ms=now_ms, lease_until_ms=lease_until_ms)
     if len(taken) < limit:
-        most_urgent = _most_urgent(connection.dialect.name, now_ms=now_ms, limit=limit - len(taken))
+        most_urgent = _most_urgent(connection, now_ms=now_ms, limit=limit - len(taken), is_locking=True)
         taken += _take(connection, most_urgent, now_ms=now_ms, lease_until_ms=lease_until_ms)
     return sorted(taken, key=lambda email: email.priority.rank)
 
 
-def _most_urgent(dialect: str, *, now_ms: int, limit: int) -> Select[tuple[str]]:
-    """The ids of what is due, by priority, within one by time. Reads no more of the index than it returns.
+# The index of what waits is by priority, and within one by time. So each priority is looked up by itself, as far as it
+# is needed: what is not due yet, or has another priority, is not looked at, however much that is.
 
-    Only by rank the index is in the order of time, so each rank is looked up by itself: what is not due yet, however
-    much that is, is not looked at.
-    """
+
+def _most_urgent(connection: Connection, *, now_ms: int, limit: int, is_locking: bool) -> Select[Any]:
+    """The ids of what is due, by priority, within one by time."""
     c = emails.c
-    if dialect == "sqlite":
+    if connection.dialect.name == "sqlite":
         # It goes through the ranks in their order, and stops at the limit.
         due = select(c.id).where(c.priority.in_(_RANKS), c.next_attempt_at <= now_ms)
         return due.order_by(c.priority, c.next_attempt_at).limit(limit)
     ranks = rows_of(column("rank", Integer), name="ranks").data([(rank,) for rank in _RANKS])
     of_rank = select(c.id).where(c.priority == ranks.c.rank, c.next_attempt_at <= now_ms)
-    # Rank by rank, and no further than to the limit: what is locked in vain would be missing for others.
-    heads = of_rank.order_by(c.next_attempt_at).limit(limit).with_for_update(skip_locked=True).lateral("heads")
+    of_rank = of_rank.order_by(c.next_attempt_at).limit(limit)
+    if is_locking:
+        # No further than to the limit, because the outer one stops asking: nothing is locked in vain.
+        of_rank = of_rank.with_for_update(skip_locked=True)
+    heads = of_rank.lateral("heads")
     return select(heads.c.id).select_from(ranks.join(heads, true())).limit(limit)
 
 
-def _take(connection: Connection, due: Select[tuple[str]], *, now_ms: int, lease_until_ms: int) -> list[Email]:
+def _longest_due(*, due_ms: int, limit: int) -> Select[Any]:
+    """The ids of what has been due since `due_ms` or before, by time alone."""
+    heads = _heads(due_ms=due_ms, limit=limit)
+    due = select(emails.c.id).where(emails.c.id.in_(select(heads.c.id))).order_by(emails.c.next_attempt_at)
+    return due.limit(limit).with_for_update(skip_locked=True)  # SQLite has no such clause
+
+
+def _heads(*, due_ms: int, limit: int) -> Subquery:
+    """The first ones of each priority that are due at a moment: ids and times."""
+    c = emails.c
+    due = select(c.id, c.next_attempt_at).where(c.next_attempt_at <= due_ms).order_by(c.next_attempt_at).limit(limit)
+    of_each = [due.where(c.priority == rank).subquery() for rank in _RANKS]
+    return union_all(*(select(head.c.id, head.c.next_attempt_at) for head in of_each)).subquery("heads")
+
+
+def _take(connection: Connection, due: Select[Any], *, now_ms: int, lease_until_ms: int) -> list[Email]:
     if connection.dialect.name == "postgresql":
         # As a mere subquery it may be run again for each row that it is joined to, and each time skips what is locked
         # by then and locks the next ones: more than the limit would be taken.
@@ -204,9 +223,9 @@ def make_due(connection: Connection, project_id: int, *, now_ms: int) -> None:
 
 
 def due_ids(connection: Connection, *, now_ms: int, limit: int) -> list[str]:
-    """What a worker should be told of, what has been due for longest first."""
-    due = select(emails.c.id).where(emails.c.next_attempt_at <= now_ms)
-    return list(connection.execute(due.order_by(emails.c.next_attempt_at).limit(limit)).scalars())
+    """What a worker should be told of, the most urgent first."""
+    due = _most_urgent(connection, now_ms=now_ms, limit=limit, is_locking=False)
+    return list(connection.execute(due).scalars())
 
 
 def waiting(connection: Connection, *, most: int) -> int:
@@ -217,7 +236,7 @@ def waiting(connection: Connection, *, most: int) -> int:
 
 def oldest_due_ms(connection: Connection, *, now_ms: int) -> int | None:
     """Since when the longest waiting of the emails that are due has been due; None when there is none."""
-    statement = select(func.min(emails.c.next_attempt_at)).where(emails.c.next_attempt_at <= now_ms)
+    statement = select(func.min(_heads(due_ms=now_ms, limit=1).c.next_attempt_at))
     return connection.execute(statement).scalar()
 
 

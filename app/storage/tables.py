@@ -85,12 +85,6 @@ emails = Table(
         sqlite_where=text("next_attempt_at IS NOT NULL"),
         postgresql_where=text("next_attempt_at IS NOT NULL"),
     ),
-    Index(
-        "ix_emails_due",
-        "next_attempt_at",
-        sqlite_where=text("next_attempt_at IS NOT NULL"),
-        postgresql_where=text("next_attempt_at IS NOT NULL"),
-    ),
 )
 """`lease_until`: who delivers the row must have settled it by then, or is dead; NULL once settled.
 
