@@ -13,6 +13,9 @@
     SMTPServer(faults={"MAIL": [None, "421 4.3.2 closing"]})    only the first MAIL of a connection is healthy
     SMTPServer(scripts=[{"GREETING": Drop()}])                  the first connection only; `faults` rules the others
 
+`initial_response` is what AUTH with one is answered, or "ignored"; empty, it is taken. `prompts` are the texts of the
+334s as they are on the wire, instead of the usual ones.
+
 Steps: CONNECT (before anything else), TLS (before the handshake), GREETING, EHLO, STARTTLS, AUTH, MAIL, RCPT, DATA,
 TRANSFER (the content has begun to arrive), MESSAGE (the reply to the final dot or to BDAT LAST), RSET, QUIT.
 """
@@ -61,6 +64,7 @@ class SMTPServer:
     messages      those of them that were answered 2xx
     connections, open_connections, peak_connections: how many there were, which there are, and how many at once
     transcripts   one list per connection: "C: EHLO x", "S: 250 ok"
+    told          what the client answered to each 334, both as they are on the wire
     violations    what the client did against the RFCs; leaving the `with` block asserts that it is empty
     """
 
@@ -73,6 +77,8 @@ class SMTPServer:
         context: ssl.SSLContext | None = None,
         credentials: tuple[str, str] | None = None,
         mechanisms: str = "PLAIN LOGIN",
+        initial_response: str = "",
+        prompts: Sequence[str] = (),
         faults: Mapping[str, Fault] | None = None,
         scripts: Sequence[Mapping[str, Fault]] = (),
         delay_s: float = 0.0,
@@ -83,6 +89,9 @@ class SMTPServer:
         self.context = context
         self.credentials = credentials
         self.mechanisms = mechanisms
+        self.initial_response = initial_response
+        self.prompts = prompts
+        self.told: list[tuple[str, str]] = []
         self.faults: Mapping[str, Fault] = faults or {}
         self.scripts = list(scripts)
         self.delay_s = delay_s

@@ -6,7 +6,7 @@ a password is sent once, in the best way both sides know.
 
 import re
 import socket
-from base64 import b64decode, b64encode
+from base64 import b64encode
 from ipaddress import ip_address
 from time import monotonic
 
@@ -18,7 +18,7 @@ from app.smtp.failure import SessionFailed
 from app.smtp.reach import may_reach
 from app.smtp.reply import Reply
 from app.smtp.resolver import Address, Resolver
-from app.smtp.sasl import answer, common_mechanisms, initial_response
+from app.smtp.sasl import CRAM_MD5, answer, common_mechanisms, initial_response
 from app.smtp.tls import context_for, requires_starttls, wants_implicit_tls
 from app.smtp.wire import Wire
 
@@ -26,9 +26,10 @@ READY = 220
 SIGNED_IN = 235
 DONE = 250
 CHALLENGE = 334
-CHALLENGES_LIMIT = 3
 NOT_IMPLEMENTED = (500, 501, 502, 504)
-MECHANISM_REFUSED = (504, 534)
+OUT_OF_ORDER = 503
+SYNTAX_REFUSED = (500, 501)
+MECHANISM_REFUSED = (504, 534, 500, 501, 502)
 """RFC 4954 section 6: the way of signing in is refused, not who signs in."""
 
 _LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
@@ -129,12 +130,16 @@ class SMTPSession(Dialogue):
             limits = f"; allowed: {' '.join(allowed)}" if allowed else ""
             detail = f"no common way to sign in; announced: {self.announced('auth')!r}{limits}"
             raise SessionFailed(Stage.AUTH, detail=detail)
+        reply: Reply | None = None
         for mechanism in mechanisms:
+            is_first = reply is None
             reply = self._authenticate(mechanism)
-            if reply.code == SIGNED_IN:
+            # Whoever is signed in already, by a certificate or an address, must not sign in again (RFC 4954 section 4).
+            if reply.code == SIGNED_IN or (reply.code == OUT_OF_ORDER and is_first):
                 return
-            # The same wrong password in three mechanisms is three failures at a server that locks accounts.
-            if reply.code not in MECHANISM_REFUSED:
+            # The same wrong password in three mechanisms is three failures at a server that locks accounts. But one
+            # that keeps passwords as digests offers CRAM-MD5 and can never check it.
+            if reply.code not in MECHANISM_REFUSED and not (mechanism == CRAM_MD5 and reply.code >= 500):
                 break
         raise SessionFailed(Stage.AUTH, reply=reply)
 
@@ -188,15 +193,24 @@ class SMTPSession(Dialogue):
     def _authenticate(self, mechanism: str) -> Reply:
         """One AUTH exchange (RFC 4954 section 4); its last reply, whatever it says."""
         first = initial_response(mechanism, self.account)
-        code, text = self.docmd("AUTH", mechanism if first is None else f"{mechanism} {_base64(first)}")
-        for _ in range(CHALLENGES_LIMIT):
-            if code != CHALLENGE:
-                break
-            try:
-                challenge = b64decode(text)
-            except ValueError as error:
-                raise SessionFailed(Stage.AUTH, detail="the server's challenge is not base64") from error
-            code, text = self.docmd(_base64(answer(mechanism, self.account, challenge)))
+        reply = self._exchange(mechanism, first)
+        if first is not None and reply.code in SYNTAX_REFUSED:
+            # Servers that take no argument behind the mechanism ask for it.
+            reply = self._exchange(mechanism, None)
+        return reply
+
+    def _exchange(self, mechanism: str, initial: bytes | None) -> Reply:
+        code, text = self.docmd("AUTH", mechanism if initial is None else f"{mechanism} {_base64(initial)}")
+        asked = 0
+        while code == CHALLENGE:
+            response = answer(mechanism, self.account, text, asked=asked)
+            if response is None:
+                code, text = self.docmd("*")
+                if code == CHALLENGE:
+                    raise SessionFailed(Stage.AUTH, detail=f"the server does not let go of AUTH {mechanism}")
+                return Reply(MECHANISM_REFUSED[0], text)
+            code, text = self.docmd(_base64(response))
+            asked += 1
         return Reply(code, text)
 
     def _may_sign_in_clearly(self) -> bool:

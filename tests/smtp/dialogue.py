@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from tests.smtp_server import SMTPServer
 
 
+class BrokenOff(Exception):
+    """The client gave a sign-in up."""
+
+
 class Over(Exception):
     """This connection has ended."""
 
@@ -80,8 +84,18 @@ class Dialogue:
             self.encrypt()
 
     def on_auth(self, argument: str) -> None:
+        mechanism, _, initial = argument.partition(" ")
+        if initial and self.server.initial_response == "ignored":
+            argument = mechanism
+        elif initial and self.server.initial_response:
+            self.say(self.server.initial_response)
+            return
         username, password = self.server.credentials or ("", "")
-        is_right = are_right(username, password, argument, self.ask)
+        try:
+            is_right = are_right(username, password, argument, self.ask)
+        except BrokenOff:
+            self.say("501 5.7.0 broken off")
+            return
         if self.answer("AUTH", "235 2.7.0 signed in" if is_right else "535 5.7.8 wrong credentials"):
             self.login = username
         self.begin_message()
@@ -222,8 +236,17 @@ class Dialogue:
         self.unsent += reply.encode() + b"\r\n"
 
     def ask(self, challenge: str) -> str:
-        self.say(f"334 {base64.b64encode(challenge.encode()).decode()}")
-        return self.read_line()
+        """What the client answers; where it breaks off, nothing is right."""
+        prompts = self.server.prompts
+        number = self.occurrences.get("334", 0)
+        self.occurrences["334"] = number + 1
+        prompt = prompts[number] if number < len(prompts) else base64.b64encode(challenge.encode()).decode()
+        self.say(f"334 {prompt}")
+        answer = self.read_line()
+        self.server.told.append((prompt, answer))
+        if answer == "*":
+            raise BrokenOff
+        return answer
 
     def flush(self) -> None:
         if self.unsent:
