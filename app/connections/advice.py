@@ -12,7 +12,8 @@ from app.model.smtp import SMTPConfiguration
 from app.smtp.certificate import certificate_of
 from app.smtp.failure import SessionFailed
 from app.smtp.outcome import AUTHENTICATION_REQUIRED, Verdict
-from app.smtp.remedy import CertificateFault, certificate_fault
+from app.smtp.remedy import CertificateFault, certificate_fault, is_address_literal, is_ehlo_refused
+from app.smtp.reply import CLOSING
 from app.smtp.resolver import Address
 from app.smtp.session import SMTPSession
 from app.smtp.tls import AuthoritiesUnusable, wants_implicit_tls
@@ -198,8 +199,15 @@ def _for_greeting(session: SMTPSession, failure: SessionFailed) -> Advice:
 
 
 def _for_hello(session: SMTPSession, failure: SessionFailed) -> Advice:
-    if failure.reply is not None:
-        return f"the server refused EHLO{_codes_of(failure)}", "Check mail.smtp.localhost, or try again later."
+    if is_ehlo_refused(failure):
+        is_gone = failure.reply is None or failure.reply.code == CLOSING
+        cause = f"the server {'hung up after' if is_gone else 'refused'} EHLO{_codes_of(failure)}"
+        if is_address_literal(session.local_hostname):
+            return (
+                f"{cause}, in which this service gave its address instead of a name",
+                "Set mail.smtp.localhost in additionalProperties to a host name: some servers take no address.",
+            )
+        return cause, "Check mail.smtp.localhost, or try again later."
     return f"{_server(session.configuration)} did not answer as an SMTP server does", _NO_SMTP
 
 

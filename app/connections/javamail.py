@@ -5,23 +5,20 @@ Used by `email_type` and `smtp_configurations`.
 
 import re
 from collections.abc import Callable, Iterator
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from app.connections.fields import CONTROL_CHARACTERS, Fields
+from app.settings.network import ehlo_name
 from app.settings.readers import file_path
 from app.settings.reading import Unusable
-from app.settings.smtp import certificate_file
+from app.settings.smtp import MECHANISMS, certificate_file, mechanisms_in
 
 MOST_PROPERTIES = 100
 TRUST_ALL = "*"
 _IMPLICIT_TLS_PORT = 465
-_MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5")
 _SHORTEST_TIMEOUT_S = 0.1
 _LONGEST_TIMEOUT_S = 60.0
-_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_EHLO_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
 
 
 def properties_of(fields: Fields) -> dict[str, str]:
@@ -42,11 +39,6 @@ def seconds_in(milliseconds: str | None) -> float | None:
     return min(max(int(milliseconds) / 1000 or _LONGEST_TIMEOUT_S, _SHORTEST_TIMEOUT_S), _LONGEST_TIMEOUT_S)
 
 
-def mechanisms_in(text: str) -> tuple[str, ...]:
-    """The names of a list that is separated by spaces or commas, in capitals."""
-    return tuple(re.findall(r"[^\s,]+", text.upper()))
-
-
 def _flag(value: str) -> str | None:
     return None if value.lower() in ("true", "false") else "true or false"
 
@@ -56,14 +48,11 @@ def _milliseconds(value: str) -> str | None:
 
 
 def _ehlo_name(value: str) -> str | None:
-    if _EHLO_NAME.fullmatch(value):
-        return None
-    literal = re.fullmatch(r"\[(IPv6:)?([0-9A-Fa-f:.]+)\]", value)
     try:
-        is_literal = literal is not None and ip_address(literal[2]).version == (6 if literal[1] else 4)
-    except ValueError:
-        is_literal = False
-    return None if is_literal else "a host name or an address literal such as [192.0.2.1]"
+        ehlo_name(value)
+    except Unusable as error:
+        return error.expected
+    return None
 
 
 def _trust(value: str) -> str | None:
@@ -80,7 +69,7 @@ def _trust(value: str) -> str | None:
 
 
 def _mechanisms(value: str) -> str | None:
-    return None if set(mechanisms_in(value)) & set(_MECHANISMS) else f"a list with one of {', '.join(_MECHANISMS)}"
+    return None if set(mechanisms_in(value)) & set(MECHANISMS) else f"a list with one of {', '.join(MECHANISMS)}"
 
 
 ACTING_PROPERTIES: dict[str, Callable[[str], str | None]] = {

@@ -10,7 +10,6 @@ from app.connections.javamail import (
     ACTING_PROPERTIES,
     TRUST_ALL,
     is_implicit_tls,
-    mechanisms_in,
     properties_of,
     seconds_in,
 )
@@ -20,6 +19,7 @@ from app.connections.types import public_fields
 from app.model.connection import FIRST_SMTP_INDEX, Connection
 from app.model.smtp import Account, Reach, Security, SMTPConfiguration
 from app.settings.network import email_address
+from app.settings.smtp import mechanisms_in
 from app.storage import connections
 from app.storage.database import Database
 

@@ -1,7 +1,8 @@
 """Reads an array of flat objects from JSON as people write it into variables; used for SMTP_CONFIGURATIONS.
 
 Besides JSON it takes: the whole text in quotes, quotes written as `\\"` (what Docker's --env-file and single quotes
-leave of an escaped text), strings in single quotes, trailing commas. Values are plain, so each is returned as text.
+leave of an escaped text), strings in single quotes, trailing commas. Values are plain, or lists of texts without
+spaces, so each is returned as text.
 """
 
 import json
@@ -10,7 +11,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 Pairs = list[tuple[str, str]]
-"""The properties of one object in their order, each value as text: `465`, `true`, and an empty text for null."""
+"""The properties of one object in their order, each value as text: `465`, `true`, and an empty text for null.
+
+The texts of a list stand with a space between them.
+"""
 
 _TOKEN = re.compile(
     r"""(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
@@ -56,7 +60,7 @@ class _Token:
 
 
 class _Parser:
-    """Recursive descent without recursion: an array, of objects, of plain values, and nothing deeper."""
+    """Recursive descent without recursion: an array, of objects, of plain values or lists of texts; nothing deeper."""
 
     def __init__(self, text: str, known_names: Collection[str]) -> None:
         self._text = text
@@ -91,10 +95,22 @@ class _Parser:
     def _value(self) -> str:
         if self._next.kind == "string":
             return self._string()
+        if self._accept("["):
+            return self._list()
         if self._next.kind != "plain":
             raise self._unreadable("a text in double quotes or a number")
         text = self._advance().text
         return "" if text == "null" else text
+
+    def _list(self) -> str:
+        texts = []
+        while not self._accept("]"):
+            if self._next.kind != "string":
+                raise self._unreadable("a text in double quotes")
+            texts.append(self._string())
+            if self._next.text != "]":
+                self._take(",", "a comma or ]")
+        return " ".join(texts)
 
     def _string(self) -> str:
         quoted = self._next.text

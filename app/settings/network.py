@@ -18,6 +18,8 @@ from app.settings.reading import Unusable
 
 _LABEL = r"(?!-)[\w-]{1,63}(?<!-)"
 _HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(\.{_LABEL})*\.?")
+_ASCII_LABEL = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_EHLO_NAME = re.compile(rf"(?=.{{1,253}}\Z){_ASCII_LABEL}(?:\.{_ASCII_LABEL})*")
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(\[[0-9a-f:.]+\]|[^/?#@:\[\]\\\s]+)(?::([0-9]{1,5}))?/?", re.IGNORECASE)
 _AT_HOME = ("localhost", ".local", ".test")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -34,6 +36,20 @@ def host(text: str) -> str:
         if not _HOST_NAME.fullmatch(text):
             raise Unusable("a host name or an IP address, without a scheme, port or path") from None
         return text
+
+
+def ehlo_name(text: str) -> str:
+    """What a client may call itself in EHLO (RFC 5321 section 4.1.3): a host name, or an address literal."""
+    if _EHLO_NAME.fullmatch(text):
+        return text
+    literal = re.fullmatch(r"\[(IPv6:)?([0-9A-Fa-f:.]+)\]", text)
+    try:
+        is_literal = literal is not None and ip_address(literal[2]).version == (6 if literal[1] else 4)
+    except ValueError:
+        is_literal = False
+    if not is_literal:
+        raise Unusable("a host name or an address literal such as [192.0.2.1]")
+    return text
 
 
 def email_address(text: str) -> str:

@@ -18,6 +18,8 @@ from app.settings.reading import Reading, Unusable
 
 NAME = "SMTP_CONFIGURATIONS"
 _CA_FILE = "CAFile"
+MECHANISMS = ("PLAIN", "LOGIN", "CRAM-MD5")
+"""What `smtp` can sign in with."""
 EXAMPLE = '[{"Index":1,"Host":"smtp.example.com","Port":465,"Email":"info@example.com"}]'
 
 
@@ -32,6 +34,19 @@ def certificate_file(text: str, directory: Path) -> str:
     except OSError as error:  # an SSLError is one
         raise Unusable(expected) from error
     return str(path)
+
+
+def mechanisms_in(text: str) -> tuple[str, ...]:
+    """The names of a list that is separated by spaces or commas, in capitals."""
+    return tuple(re.findall(r"[^\s,]+", text.upper()))
+
+
+def auth_mechanisms(text: str) -> tuple[str, ...]:
+    """The ways to sign in that may be used, in their order."""
+    names = mechanisms_in(text)
+    if not names or not set(names) <= set(MECHANISMS):
+        raise Unusable(f"a list of {', '.join(MECHANISMS)}, the best first")
+    return tuple(dict.fromkeys(names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +71,8 @@ PROPERTIES = (
     Property("Auth", choice("password", "none"), '"password"'),
     Property("Timeout", seconds(0.1, 300), "10"),
     Property("MaxConnections", whole_number(1, 1000), "20"),
+    Property("EhloName", network.ehlo_name, '"www.example.com"'),
+    Property("AuthMechanisms", auth_mechanisms, '["LOGIN","PLAIN"]'),
     Property(_CA_FILE, file_path, '"/etc/ssl/certs/company.pem"'),
 )
 _SWALLOWED = re.compile(r"""["']\s*[:,]\s*["']""")
@@ -165,7 +182,13 @@ def _configuration(values: dict[str, Any], passwords: tuple[str, str]) -> SMTPCo
     username = values.get("Username") if values.get("Username") != values["Email"] else None
     test_email = values.get("TestEmail", "")
     has_test_account = test_email and (test_password or not signs_in)
-    optional = {"timeout_s": "Timeout", "max_connections": "MaxConnections", "ca_file": _CA_FILE}
+    optional = {
+        "timeout_s": "Timeout",
+        "max_connections": "MaxConnections",
+        "ca_file": _CA_FILE,
+        "local_hostname": "EhloName",
+        "mechanisms": "AuthMechanisms",
+    }
     return SMTPConfiguration(
         index=values["Index"],
         host=values["Host"],

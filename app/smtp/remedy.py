@@ -6,6 +6,7 @@ from enum import Enum
 from app.model.outcome import Stage
 from app.model.smtp import SMTPConfiguration
 from app.smtp.failure import SessionFailed
+from app.smtp.reply import CLOSING
 from app.smtp.tls import AuthoritiesUnusable, wants_implicit_tls
 
 
@@ -26,8 +27,17 @@ def remedy_for_missing_test_account(configuration: SMTPConfiguration) -> str:
     return f"Set SMTP_{configuration.index}_PASSWORD_TEST, or do not send with test=true through this configuration."
 
 
-def remedy_for(failure: SessionFailed, configuration: SMTPConfiguration, *, is_encrypted: bool) -> str:
-    """One or two sentences that name the setting to change."""
+def is_ehlo_refused(failure: SessionFailed) -> bool:
+    """Whether a server has understood EHLO and does not like it: by a refusal, or by hanging up."""
+    return failure.stage is Stage.EHLO and (failure.reply is not None or isinstance(failure.__cause__, ConnectionError))
+
+
+def is_address_literal(ehlo_name: str) -> bool:
+    return ehlo_name.startswith("[")
+
+
+def remedy_for(failure: SessionFailed, configuration: SMTPConfiguration, *, is_encrypted: bool, ehlo_name: str) -> str:
+    """One or two sentences that name the setting to change. `ehlo_name` is what was said in EHLO."""
     remedies = {
         Stage.DNS: _for_look_up,
         Stage.CONNECT: _for_connection,
@@ -35,6 +45,8 @@ def remedy_for(failure: SessionFailed, configuration: SMTPConfiguration, *, is_e
         Stage.GREETING: _for_greeting,
         Stage.AUTH: _for_sign_in,
     }
+    if is_ehlo_refused(failure):
+        return _for_ehlo(failure, configuration, ehlo_name)
     remedy = remedies.get(failure.stage)
     if remedy is None:
         return f"{configuration.host} did not answer as an SMTP server does. Check Host and Port."
@@ -46,6 +58,14 @@ def remedy_for(failure: SessionFailed, configuration: SMTPConfiguration, *, is_e
             'set "Security": "none" to allow it.'
         )
     return remedy(failure, configuration)
+
+
+def _for_ehlo(failure: SessionFailed, configuration: SMTPConfiguration, ehlo_name: str) -> str:
+    did = "hung up after" if failure.reply is None or failure.reply.code == CLOSING else "refused"
+    said = f"{configuration.host} {did} EHLO {ehlo_name}."
+    if is_address_literal(ehlo_name):
+        return f'{said} Some servers take no address there: set "EhloName" to a host name of this machine.'
+    return f'{said} Set "EhloName" to another host name of this machine, or try later; check Host and Port, too.'
 
 
 def _for_look_up(failure: SessionFailed, configuration: SMTPConfiguration) -> str:
@@ -118,7 +138,7 @@ def _for_sign_in(failure: SessionFailed, configuration: SMTPConfiguration) -> st
     variable = f"SMTP_{configuration.index}_PASSWORD"
     if code is None and configuration.mechanisms:
         allowed = " ".join(configuration.mechanisms)
-        return f"The server offers none of the ways to sign in that are allowed ({allowed}). Allow others."
+        return f'The server offers none of the ways to sign in that are allowed ({allowed}). Change "AuthMechanisms".'
     if code is None:
         return 'The server offers no sign-in that is supported. Set "Auth": "none" if it needs none.'
     if code < 500:

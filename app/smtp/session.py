@@ -26,7 +26,6 @@ READY = 220
 SIGNED_IN = 235
 DONE = 250
 CHALLENGE = 334
-NOT_IMPLEMENTED = (500, 501, 502, 504)
 OUT_OF_ORDER = 503
 SYNTAX_REFUSED = (500, 501)
 MECHANISM_REFUSED = (504, 534, 500, 501, 502)
@@ -163,11 +162,13 @@ class SMTPSession(Dialogue):
         self._demand(self.getreply(), READY)
 
     def _say_hello(self) -> None:
+        """EHLO, and HELO where it is refused for good and nothing of it is needed (RFC 5321 section 3.2)."""
         self.stage = Stage.EHLO
-        reply = self.ehlo()
-        if reply[0] in NOT_IMPLEMENTED:
+        reply = refusal = self.ehlo()
+        needs_starttls = requires_starttls(self.configuration) and not self.is_encrypted
+        if refusal[0] >= 500 and not needs_starttls and self.account.password is None:
             reply = self.helo()
-        self._demand(reply, DONE)
+        self._demand(reply if reply[0] == DONE else refusal, DONE)
 
     def _start_tls(self) -> None:
         self.stage = Stage.TLS

@@ -46,5 +46,10 @@ class OperatorWords:
         return "signed in as " + account.username if account.password is not None else "no sign-in configured"
 
     def failed(self, session: SMTPSession, failure: SessionFailed) -> tuple[str, str]:
-        remedy = remedy_for(failure, session.configuration, is_encrypted=session.is_encrypted)
+        remedy = remedy_for(
+            failure,
+            session.configuration,
+            is_encrypted=session.is_encrypted,
+            ehlo_name=session.local_hostname,
+        )
         return failure.detail, remedy

@@ -85,6 +85,7 @@ def test_every_property_reaches_the_configuration(tmp_path: Path) -> None:
         **ENTRY,
         **{"TestEmail": "test@example.com", "Description": 'Anna\'s "first" ünit', "Username": "apikey"},
         **{"Security": "STARTTLS", "Timeout": 2.5, "MaxConnections": 3, "CAFile": str(authority)},
+        **{"EhloName": "www.example.com", "AuthMechanisms": ["login", "PLAIN", "Login"]},
     }
 
     (configuration,) = load(**smtp(everything, SMTP_1_PASSWORD_TEST="test-password")).smtp_configurations
@@ -101,7 +102,26 @@ def test_every_property_reaches_the_configuration(tmp_path: Path) -> None:
         timeout_s=2.5,
         max_connections=3,
         ca_file=str(authority),
+        local_hostname="www.example.com",
+        mechanisms=("LOGIN", "PLAIN"),
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ('["CRAM-MD5"]', ("CRAM-MD5",)),
+        ("['LOGIN', 'PLAIN',]", ("LOGIN", "PLAIN")),
+        ('"LOGIN, PLAIN"', ("LOGIN", "PLAIN")),
+        ('"plain"', ("PLAIN",)),
+        ("[]", ()),
+        ("null", ()),
+    ],
+)
+def test_mechanisms_are_a_list_or_a_text(written: str, read: tuple[str, ...]) -> None:
+    raw = ONE_LINE.replace("}]", f', "AuthMechanisms": {written}}}]')
+    (configuration,) = load(**smtp(raw)).smtp_configurations
+    assert configuration.mechanisms == read
 
 
 def test_quotes_inside_single_quotes_are_text() -> None:
@@ -161,6 +181,11 @@ def test_the_order_is_kept() -> None:
         ({"Auth": "oauth"}, "entry 1, Auth", "one of password, none"),
         ({"Timeout": 0}, "entry 1, Timeout", "a number of seconds"),
         ({"MaxConnections": 0}, "entry 1, MaxConnections", "a whole number from 1"),
+        ({"EhloName": "web_1"}, "entry 1, EhloName", "a host name or an address literal"),
+        ({"EhloName": "127.0.0.1 x"}, "entry 1, EhloName", "a host name or an address literal"),
+        ({"EhloName": "[300.0.0.1]"}, "entry 1, EhloName", "a host name or an address literal"),
+        ({"AuthMechanisms": ["XOAUTH2", "PLAIN"]}, "entry 1, AuthMechanisms", "a list of PLAIN, LOGIN, CRAM-MD5"),
+        ({"AuthMechanisms": 5}, "entry 1, AuthMechanisms", "a list of PLAIN, LOGIN, CRAM-MD5"),
         ({"CAFile": "/nowhere.pem"}, "entry 1, CAFile", "a readable file with certificates in PEM"),
         ({"CAFile": __file__}, "entry 1, CAFile", "a readable file with certificates in PEM"),
         ({"prot": 465}, "entry 1", "Did you mean Port?"),
@@ -192,7 +217,8 @@ def test_a_bad_property_is_named_with_its_entry(change: dict[str, Any], label: s
         ("[{Index:1}]", "text without quotes at line 1, column 3", "a property name in double quotes"),
         ('[{"Index" 1}]', "a number or word at line 1, column 11", "a colon behind the property name"),
         ('[{"Index":}]', "} at line 1, column 11", "a text in double quotes or a number"),
-        ('[{"Index":[1]}]', "[ at line 1, column 11", "a text in double quotes or a number"),
+        ('[{"Index":{}}]', "{ at line 1, column 11", "a text in double quotes or a number"),
+        ('[{"Index":[1]}]', "a number or word at line 1, column 12", "a text in double quotes"),
         ('[{"Index":1 "Port":2}]', "a text in quotes at line 1, column 13", "a comma or }"),
         ('[{"Index":1}', "the end at line 1, column 13", "a comma or ]"),
         ('[{"Index":1}] and', "text without quotes at line 1, column 15", "nothing behind the closing ]"),

@@ -11,7 +11,7 @@ from app.cli.check_smtp import CheckedConfiguration, table
 from app.model.smtp import Account, Security
 from app.smtp.check import CheckStep, check
 from tests.smtp.certificates import Authority
-from tests.smtp_server import Drip, Drop, Fault, Hang, SMTPServer, authority
+from tests.smtp_server import Drip, Drop, Fault, Hang, Raw, Reset, SMTPServer, authority
 
 
 def last(steps: tuple[CheckStep, ...]) -> CheckStep:
@@ -73,7 +73,19 @@ def test_the_test_account_is_checked_on_request() -> None:
         ({"tls": True}, {"security": Security.NONE, "timeout_s": 0.3}, "ehlo", "no answer", '"Security": "tls"'),
         ({"faults": {"GREETING": "554 5.7.1 blocked"}}, {}, "ehlo", "554 5.7.1", "block list"),
         ({"tls": True, "faults": {"GREETING": Hang()}}, {"timeout_s": 0.5}, "ehlo", "no answer", "says nothing"),
-        ({"faults": {"EHLO": Drop()}}, {}, "ehlo", "closed", "Host and Port"),
+        ({"faults": {"EHLO": Drop()}}, {"local_hostname": "www.example.com"}, "ehlo", "closed", "another host name"),
+        (
+            {"faults": {"EHLO": Drop()}},
+            {"local_hostname": "[127.0.0.1]"},
+            "ehlo",
+            "closed",
+            '127.0.0.1 hung up after EHLO [127.0.0.1]. Some servers take no address there: set "EhloName"',
+        ),
+        ({"faults": {"EHLO": Reset()}}, {"local_hostname": "[127.0.0.1]"}, "ehlo", "", 'set "EhloName"'),
+        ({"faults": {"EHLO": "421 4.7.0 bye"}}, {"local_hostname": "[127.0.0.1]"}, "ehlo", "421", 'set "EhloName"'),
+        ({"faults": {"EHLO": "550 no", "HELO": "550 no"}}, {}, "ehlo", "550 no", "refused EHLO"),
+        ({"faults": {"EHLO": Raw(b"what?\r\n")}}, {}, "ehlo", "not an SMTP reply", "Host and Port"),
+        ({"faults": {"EHLO": Hang()}}, {"timeout_s": 0.3}, "ehlo", "no answer", "Host and Port"),
         ({"tls": True, "faults": {"TLS": Drop()}}, {}, "tls", "", "465"),
         (
             {"tls": True, "credentials": ("user", "x"), "faults": {"AUTH": "535 5.7.8 no"}},

@@ -2,10 +2,12 @@
 
 import time
 from itertools import product
+from typing import Any
 
 import pytest
 
 from app.model.outcome import Outcome, Stage
+from app.model.smtp import Account, Security
 from app.smtp import transaction
 from tests.smtp.conftest import MESSAGE, Send
 from tests.smtp_server import CHUNKING, PIPELINING, PLAIN, Drip, Drop, Fault, Hang, Raw, Reset, SMTPServer, refuse
@@ -48,7 +50,7 @@ def test_a_healthy_server_accepts(mode: str, send: Send) -> None:
         ("GREETING", "421 4.3.2 closing", F, Stage.GREETING),
         ("GREETING", "554 5.7.1 go away", F, Stage.GREETING),
         ("EHLO", "421 4.3.2 closing", F, Stage.EHLO),
-        ("EHLO", "550 5.7.1 bad name", F, Stage.EHLO),
+        ("EHLO", "451 4.7.1 bad name", F, Stage.EHLO),
         ("MAIL", "421 4.3.2 closing", F, Stage.MAIL),
         ("MAIL", "451 4.3.0 later", F, Stage.MAIL),
         ("MAIL", "552 5.3.4 too large", F, Stage.MAIL),
@@ -198,7 +200,23 @@ def test_chunking_without_pipelining_waits_for_each_reply(send: Send) -> None:
     assert server.messages[0].round_trips == 3
 
 
-def test_a_server_without_ehlo_is_greeted_with_helo(send: Send) -> None:
-    with SMTPServer(faults={"EHLO": "502 5.5.1 what?"}) as server:
+@pytest.mark.parametrize("reply", ["500 what?", "502 5.5.1 what?", "503 polite people say HELO", "550 5.7.1 bad name"])
+def test_a_server_that_refuses_ehlo_is_greeted_with_helo(reply: str, send: Send) -> None:
+    with SMTPServer(faults={"EHLO": reply}) as server:
         assert send(server.configuration()).outcome is A
     assert server.messages[0].mail_parameters == ""
+
+
+@pytest.mark.parametrize(
+    "changes", [{"security": Security.STARTTLS}, {"account": Account("a@x.example", "a", "secret")}]
+)
+def test_what_helo_cannot_do_ends_with_the_refusal_of_ehlo(changes: dict[str, Any], send: Send) -> None:
+    with SMTPServer(faults={"EHLO": "550 5.7.1 bad name"}) as server:
+        (attempt,) = send(server.configuration(**changes)).attempts
+    assert (attempt.outcome, attempt.stage, attempt.detail) == (F, Stage.EHLO, "550 5.7.1 bad name")
+
+
+def test_where_both_are_refused_the_refusal_of_ehlo_is_told(send: Send) -> None:
+    with SMTPServer(faults={"EHLO": "550 5.7.1 bad name", "HELO": "501 no"}) as server:
+        (attempt,) = send(server.configuration()).attempts
+    assert (attempt.outcome, attempt.stage, attempt.detail) == (F, Stage.EHLO, "550 5.7.1 bad name")
