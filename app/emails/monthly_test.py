@@ -41,7 +41,7 @@ def send_monthly_test(office: Office) -> bool:
         email=configuration.account.address,
         username="Letterbox",
         message="This is the monthly test message: the first SMTP configuration works.",
-        subject_template="Monthly test message",
+        subject="Monthly test message",
         auto_submitted=AutoSubmitted.GENERATED,
     )
     try:

@@ -43,8 +43,9 @@ def send(office: Office, form: Form, address: str, *, smtp_id: int | None, refer
         message="",
         to=(address,),
         auto_submitted=AutoSubmitted.REPLIED,
-        subject_template=words.subject,
-        body_template=words.body.format(form=form.name.replace("{", "("), reference=reference),
+        subject=words.subject,
+        body_template=words.body,
+        custom_fields={"form": form.name, "reference": reference},
     )
     try:
         enqueue(office, request, form=form, smtp_id=smtp_id, purpose=Purpose.CONFIRMATION, also=note)

@@ -22,7 +22,9 @@ def letter(form: Form, recognised: Recognised, submission: Submission, visitor: 
         template=form.template,
         # Only of the built-in letter: a template knows what it is.
         is_html=form.template is None,
-        subject_template=form.subject or recognised.subject or f"New message: {form.name}",
+        # The owner's words may have placeholders; a visitor's, a page's and the form's name are text.
+        subject="" if form.subject else recognised.subject or f"New message: {form.name}",
+        subject_template=form.subject,
         attachments=submission.files,
         reply_to=recognised.reply_to or None,
     )

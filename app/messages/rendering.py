@@ -81,8 +81,8 @@ def _designed_body(request: EmailRequest, templates: Templates, received_at: dat
 
 
 def _subject(request: EmailRequest, template_subject: str, longest: int) -> str:
-    subject = template_subject
-    if request.subject_template:
+    subject = request.subject or template_subject
+    if request.subject_template and not request.subject:
         # Cut before they are put in, because a template can repeat them.
         values = {name: value[: longest + 1] for name, value in text_values(request).items()}
         subject = substitute(request.subject_template, values)

@@ -81,7 +81,8 @@ class Phase(StrEnum):
 class EmailRequest:
     """A validated request to send one message. Every text is as the caller wrote it; nothing is cleaned yet.
 
-    `template` and `body_template` exclude each other: when both were given, `template` wins. From `to` on, only a
+    `template` and `body_template` exclude each other: when both were given, `template` wins. `subject` is text, and
+    wins over `subject_template`, in which placeholders are filled. From `to` on, only a
     caller with an access token is listened to; without `to` the mail goes to the configured recipient. `email` is empty
     for the submission of a form that asks for no address. `auto_submitted` is None for what a person wrote.
     """
@@ -92,6 +93,7 @@ class EmailRequest:
     custom_fields: Mapping[str, str] = field(default_factory=dict)
     template: str | None = None
     body_template: str | None = None
+    subject: str = ""
     subject_template: str | None = None
     is_html: bool = False
     priority: Priority = Priority.NORMAL

@@ -18,7 +18,19 @@ from app.forms.submit import submit
 from app.model.form import CheckFailure, HumanCheck
 from app.storage.queue import find_message
 from tests.conftest import MakeService, Service
-from tests.forms.submitting import FORM, HEADERS, ORIGIN, SECRET, VISITOR, Clock, mails, send, with_token, work_off
+from tests.forms.submitting import (
+    FORM,
+    HEADERS,
+    ORIGIN,
+    SECRET,
+    VISITOR,
+    Clock,
+    mails,
+    send,
+    with_token,
+    work_off,
+    written,
+)
 from tests.smtp_server import SMTPServer
 
 
@@ -34,6 +46,34 @@ def test_a_submission_is_received_at_once_and_delivered_by_a_worker(office: Offi
     text = mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
     for expected in ("Hello!", "color: red", "Form: Contact", f"Page: {ORIGIN}/contact"):
         assert expected in text
+
+
+@pytest.mark.parametrize("subject", ["About {Message}", "{Email} {name}{{Username}}", "{{7*7}} %(Email)s {0}"])
+@pytest.mark.parametrize("named", ["subject", "_subject"])
+def test_a_subject_that_came_with_the_form_is_text(
+    office: Office, server: SMTPServer, subject: str, named: str
+) -> None:
+    fields = {"message": "secret", named: subject}
+    submit(office, FORM, written(**fields), VISITOR)
+    assert work_off(office) == ["Sent"]
+    assert mails(server)[0]["Subject"].rpartition(" - [")[0] == subject
+
+
+def test_the_name_of_a_form_is_text(office: Office, server: SMTPServer) -> None:
+    form = replace(FORM, name="{Message} of {form}", confirms=True)
+    receipt = send(office, form=form, message="secret")
+    assert work_off(office) == ["Sent", "Sent"]
+    (mail,) = [mail for mail in mails(server) if mail["To"] == "office@example.com"]
+    (confirmation,) = [mail for mail in mails(server) if mail["To"] == "anna@example.com"]
+    assert mail["Subject"].startswith("New message: {Message} of {form} - [")
+    text = confirmation.get_content()
+    assert f"your message through “{form.name}” has arrived. Its reference is {receipt.reference}." in text
+
+
+def test_the_owners_subject_is_a_template_and_what_fills_it_is_text(office: Office, server: SMTPServer) -> None:
+    send(office, form=replace(FORM, subject="{color} of {Username}: {other}"), name="{Message}", color="{Email}")
+    assert work_off(office) == ["Sent"]
+    assert mails(server)[0]["Subject"].startswith("{Email} of {Message}: {other} - [")
 
 
 def test_a_form_without_an_address_makes_a_mail_that_nobody_is_to_answer(office: Office, server: SMTPServer) -> None:

@@ -138,6 +138,7 @@ requests = st.builds(
     ),
     template=st.sampled_from([None, None, None, "Default", "Modern", "Minimal", "Professional", "Alert"]),
     body_template=st.one_of(st.none(), st.just("{Message}"), texts),
+    subject=st.one_of(st.just(""), st.just(""), texts),
     subject_template=st.one_of(st.none(), st.just(""), st.just("{Username}{key}"), texts),
     is_html=st.booleans(),
     priority=st.sampled_from(Priority),

@@ -227,10 +227,10 @@ def as_header_text(value: str) -> str:
 
 
 def expected_subject(request: EmailRequest) -> str:
-    subject = ""
-    if request.subject_template:
+    subject = request.subject
+    if request.subject_template and not request.subject:
         subject = filled(request.subject_template, values(request))
-    elif request.template is not None:
+    elif request.template is not None and not request.subject:
         subject = TEMPLATES.render(request.template, **given_of(request)).subject
     if is_blank(subject):
         subject = "Message from " + (request.email if is_blank(request.username) else as_header_text(request.username))
