@@ -27,13 +27,15 @@ class RuledOut(Exception):
 class Envelope:
     """The commands before the data, each with its stage, and what belongs to them.
 
-    `commands` ends with one RCPT for each of `recipients`; `unsafe` are those that cannot be written into one.
-    `size` counts the octets of the data, the `From` field included, without doubled dots (RFC 1870 section 3).
+    `commands` ends with one RCPT for each of `recipients`; `unsafe` are those that cannot be written into one, or not
+    for this server. `content` is the message as this server takes it, and `size` counts the octets of the data, the
+    `From` field included, without doubled dots (RFC 1870 section 3).
     """
 
     commands: list[tuple[Stage, bytes]]
     recipients: tuple[str, ...]
     unsafe: tuple[str, ...]
+    content: Content
     from_field: bytes
     size: int
 
@@ -80,36 +82,64 @@ class Envelope:
 
 
 def envelope(session: SMTPSession, recipients: Sequence[str], message: Message, content: Content) -> Envelope:
-    """The envelope of a message for its recipients, from the session's account. Raises RuledOut."""
+    """The envelope of a message for its recipients, from the session's account. Raises RuledOut.
+
+    Where the server has no SMTPUTF8, only what needs it is left out: recipients that are not ASCII count as refused,
+    and the message goes without such addresses in its header (spec: delivery, "International addresses").
+    """
+    # RFC 6531 section 3.1: one does not come without the other.
+    takes_utf8 = session.announced("smtputf8") is not None and session.announced("8bitmime") is not None
     address = session.account.address
     try:
         sender_path = path(address)
     except AddressUnsafe as error:
         raise _ruled_out(f"the sender is {error}") from error
+    if not takes_utf8 and not sender_path.isascii():
+        raise _ruled_out(f"the sender's {_BEYOND_ASCII}")
     paths: dict[str, bytes] = {}
-    unsafe: dict[str, AddressUnsafe] = {}
+    unsafe: dict[str, AddressUnsafe | None] = {}
     for recipient in recipients:
         try:
-            paths[recipient] = path(recipient)
+            written = path(recipient)
         except AddressUnsafe as error:
             unsafe[recipient] = error
+        else:
+            if takes_utf8 or written.isascii():
+                paths[recipient] = written
+            else:
+                unsafe[recipient] = None
     if not paths:
+        if None in unsafe.values():
+            raise _ruled_out(f"every recipient's {_BEYOND_ASCII}")
         cause = next(iter(unsafe.values()))
         raise RuledOut(Verdict(Outcome.RECIPIENT_REFUSED, Stage.RCPT, detail=f"the recipient is {cause}")) from cause
+    if message.needs_smtputf8 and not takes_utf8:
+        message = message.in_ascii()
+        content = Content(message.content)
+    needs_utf8 = message.needs_smtputf8 or not all(each.isascii() for each in (sender_path, *paths.values()))
     from_field = message.from_field(address)
     size = len(from_field) + content.size
-    needs_smtputf8 = message.needs_smtputf8 or not all(map(str.isascii, (address, *paths)))
-    parameters = _mail_parameters(session, size, is_ascii=content.is_ascii, needs_smtputf8=needs_smtputf8)
+    parameters = _mail_parameters(session, size, is_ascii=content.is_ascii, needs_utf8=needs_utf8)
     commands = [
         (Stage.MAIL, b"MAIL FROM:%b%b\r\n" % (sender_path, parameters)),
         *((Stage.RCPT, b"RCPT TO:%b\r\n" % each) for each in paths.values()),
     ]
     if session.needs_reset:
         commands.insert(0, (Stage.MAIL, b"RSET\r\n"))
-    return Envelope(commands=commands, recipients=tuple(paths), unsafe=tuple(unsafe), from_field=from_field, size=size)
+    return Envelope(
+        commands=commands,
+        recipients=tuple(paths),
+        unsafe=tuple(unsafe),
+        content=content,
+        from_field=from_field,
+        size=size,
+    )
 
 
-def _mail_parameters(session: SMTPSession, size: int, *, is_ascii: bool, needs_smtputf8: bool) -> bytes:
+_BEYOND_ASCII = "address is not ASCII and the server does not offer SMTPUTF8"
+
+
+def _mail_parameters(session: SMTPSession, size: int, *, is_ascii: bool, needs_utf8: bool) -> bytes:
     """SIZE (RFC 1870), BODY (RFC 6152) and SMTPUTF8 (RFC 6531), where announced and needed."""
     parameters = b""
     size_limit = session.announced("size")
@@ -118,15 +148,11 @@ def _mail_parameters(session: SMTPSession, size: int, *, is_ascii: bool, needs_s
         if size_limit.isdecimal() and 0 < int(size_limit) < size:
             raise _ruled_out(f"the message has {size} octets, the server takes {size_limit}")
         parameters += b" SIZE=%d" % size
-    if needs_smtputf8 or not is_ascii:
+    if needs_utf8 or not is_ascii:
         if session.announced("8bitmime") is None:
             raise _ruled_out("the message is not ASCII and the server does not offer 8BITMIME")
         parameters += b" BODY=8BITMIME"
-    if needs_smtputf8:
-        if session.announced("smtputf8") is None:
-            raise _ruled_out("an address is not ASCII and the server does not offer SMTPUTF8")
-        parameters += b" SMTPUTF8"
-    return parameters
+    return parameters + b" SMTPUTF8" if needs_utf8 else parameters
 
 
 def _ruled_out(detail: str) -> RuledOut:

@@ -107,7 +107,9 @@ class Transaction:
         )
         self._session.needs_reset = True
         # Everything is handed over, so every reply is waited for as long as the one to the dot.
-        return self._hand_over([self._content.whole(commands, self._envelope.from_field)], is_envelope_answered=False)
+        return self._hand_over(
+            [self._envelope.content.whole(commands, self._envelope.from_field)], is_envelope_answered=False
+        )
 
     # The envelope before the message.
 
@@ -190,7 +192,7 @@ class Transaction:
 
     def _by_bdat(self) -> Verdict:
         header = b"BDAT %d LAST\r\n" % self._envelope.size
-        return self._hand_over(self._content.blocks(header, self._envelope.from_field))
+        return self._hand_over(self._envelope.content.blocks(header, self._envelope.from_field))
 
     def _by_data(self) -> Verdict:
         self._session.begin(Stage.DATA)
@@ -208,7 +210,7 @@ class Transaction:
         return judge(Stage.DATA, reply)
 
     def _behind_data(self) -> Verdict:
-        return self._hand_over(self._content.stuffed_blocks(self._envelope.from_field))
+        return self._hand_over(self._envelope.content.stuffed_blocks(self._envelope.from_field))
 
     def _hand_over(self, blocks: Iterable[bytes | memoryview], *, is_envelope_answered: bool = True) -> Verdict:
         session = self._session

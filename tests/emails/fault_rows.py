@@ -183,9 +183,11 @@ ROWS: list[Row] = [
         request={"Message": "It is long. " * 5000},
     ),
     Row(
-        name="SMTPUTF8 needed",
-        stage="mail",
+        name="SMTPUTF8 missing",
+        stage="message",
+        ending=Ending.ACCEPTED,
         extensions=("PIPELINING", "8BITMIME"),
         request={"Email": "jürgen.{unique}@example.com"},
+        arrives=1,
     ),
 ]

@@ -22,6 +22,7 @@ from app.messages.templates import Given
 from app.model.email import EmailRequest, Priority
 from app.model.message import Message
 from app.settings import MessageLimits
+from app.smtp.content import Content
 
 from . import hostile
 from .composing import COMPOSER, TEMPLATES
@@ -63,6 +64,25 @@ def test_a_composed_message_means_what_was_intended(share: int, request: EmailRe
     check_parts(part, request, charset)
     check_with_standard_library(content, part, request, message)
     assert b"unseen" not in content
+
+
+@settings(max_examples=EXAMPLES // SHARES, deadline=None, suppress_health_check=list(HealthCheck))
+@given(request=hostile.requests, charset=hostile.charsets)
+def test_for_a_server_without_smtputf8_only_addresses_are_left_out(request: EmailRequest, charset: str) -> None:
+    message = compose(request, charset)
+    content = message.from_field("service@example.org") + message.content
+    reduced = message.in_ascii().content
+    Content(reduced)
+    assert reduced.isascii()
+    if not message.needs_smtputf8:
+        assert reduced == message.content
+    whole = read_message(content, allows_utf8=message.needs_smtputf8)
+    part = read_message(message.from_field("service@example.org") + reduced, allows_utf8=False)
+    kept = [field for field in whole.fields if field[1].isascii()]
+    assert [field for field in part.fields if field[0] not in ("To", "Cc")] == [
+        field for field in kept if field[0] not in ("To", "Cc")
+    ]
+    assert [leaf.content for leaf in part.leaves()] == [leaf.content for leaf in whole.leaves()]
 
 
 @settings(max_examples=EXAMPLES // SHARES, deadline=None, suppress_health_check=list(HealthCheck))

@@ -74,16 +74,14 @@ def test_a_message_larger_than_the_announced_size_is_not_sent(announced: str, is
     ("extensions", "is_sent"),
     [(("SMTPUTF8", "8BITMIME"), True), (("8BITMIME",), False), (("SMTPUTF8",), False), ((), False)],
 )
-@pytest.mark.parametrize("cause", ["header", "recipient", "account"])
+@pytest.mark.parametrize("cause", ["recipient", "account"])
 def test_smtputf8_is_asked_for_where_it_is_needed(
     cause: str, extensions: tuple[str, ...], is_sent: bool, send: Send
 ) -> None:
-    message = Message("AB12CD34", "Reply-To: <grüße@x.test>\r\n\r\nHi\r\n".encode(), needs_smtputf8=True)
     account = Account("grüße@x.test" if cause == "account" else "sender@example.com", "user", None)
     with SMTPServer(extensions=("PIPELINING", *extensions)) as server:
         delivery = send(
             server.configuration(account=account),
-            message=message if cause == "header" else MESSAGE,
             recipient="empfänger@x.test" if cause == "recipient" else "owner@example.com",
         )
     assert delivery.outcome is (Outcome.ACCEPTED if is_sent else Outcome.SERVER_AT_FAULT)
@@ -92,6 +90,43 @@ def test_smtputf8_is_asked_for_where_it_is_needed(
         assert server.messages[0].sender == account.address
     else:
         assert not any("C: MAIL" in line for line in server.transcripts[0])
+
+
+HEAD = "Subject: Hello\r\nMessage-ID: <1@x.test>\r\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "without"),
+    [
+        ("Reply-To: <grüße@x.test>\r\n", ""),
+        ("To: a@x.test\r\nReply-To: =?utf-8?b?SsO2cmc=?=\r\n <grüße@x.test>\r\n", "To: a@x.test\r\n"),
+        ("To: a@x.test,\r\n grüße@x.test,\r\n b@x.test\r\n", "To: a@x.test,\r\n b@x.test\r\n"),
+        ("To: grüße@x.test\r\nCc: grüße@x.test\r\n", "To: undisclosed-recipients:;\r\n"),
+        ("To: grüße@x.test\r\nCc: grüße@x.test, c@x.test\r\n", "To: undisclosed-recipients:;\r\nCc: c@x.test\r\n"),
+    ],
+)
+@pytest.mark.parametrize("body", ["Hi\r\n", "It is long.\r\n" * 50_000])
+@pytest.mark.parametrize("extensions", [PLAIN, PIPELINING, CHUNKING], ids=["plain", "pipelining", "chunking"])
+def test_without_smtputf8_only_what_needs_it_is_left_out_of_the_header(
+    extensions: tuple[str, ...], body: str, fields: str, without: str, send: Send
+) -> None:
+    message = Message("AB12CD34", f"{fields}{HEAD}\r\n{body}".encode(), needs_smtputf8=True)
+    older = tuple(name for name in extensions if name != "SMTPUTF8")
+    with SMTPServer(extensions) as server, SMTPServer(older) as old_server:
+        assert send(server.configuration(), message=message).outcome is Outcome.ACCEPTED
+        assert send(old_server.configuration(), message=message).outcome is Outcome.ACCEPTED
+    (whole,), (reduced,) = server.messages, old_server.messages
+    from_field = b"From: <sender@example.com>\r\n"
+    assert whole.data == from_field + message.content
+    assert reduced.data == from_field + f"{without}{HEAD}\r\n{body}".encode("ascii")
+    assert reduced.mail_parameters == f"SIZE={len(reduced.data)}"
+
+
+def test_a_domain_that_is_not_ascii_needs_nothing(send: Send) -> None:
+    with SMTPServer(()) as server:
+        (attempt,) = send(server.configuration(), recipients=["a@bücher.example", "b@x.test"]).attempts
+    assert (attempt.outcome, attempt.refused) == (Outcome.ACCEPTED, ())
+    assert server.messages[0].recipients == ("a@xn--bcher-kva.example", "b@x.test")
 
 
 @pytest.mark.parametrize(("extensions", "is_sent"), [(("8BITMIME",), True), ((), False)])
