@@ -85,7 +85,7 @@ class Office:
         What it will never take is logged: it must not stand in the way of what others have to write.
         """
         try:
-            self.database.write(write, outlives_power=outlives_power)
+            self.database.write(write, outlives_power=outlives_power, never_refuses=True)
         except RecordUnavailable as error:
             self.metrics.record_errors.inc()
             self.unwritten.append((write, outlives_power))

@@ -97,7 +97,7 @@ def hand_over(office: Office, email: Email) -> None:
         )
 
     # Of a queued email the row outlives a power failure, so this mark must, too, or it would be sent a second time.
-    if not office.database.write(work, outlives_power=email.is_queued):
+    if not office.database.write(work, outlives_power=email.is_queued, never_refuses=True):
         raise RecordUnavailable("The request took too long and was given up; nothing was sent.")
 
 
@@ -273,7 +273,11 @@ def _write_row(
         return True
 
     # What is answered with 202 is a promise, and so is the answer to a repeated request.
-    result = office.database.write(work, outlives_power=queued is not None or key is not None)
+    result = office.database.write(
+        work,
+        outlives_power=queued is not None or key is not None,
+        never_refuses=key is None and also is None,
+    )
     if isinstance(result, KeyTaken):
         raise result
     if isinstance(result, Refusal):

@@ -6,36 +6,27 @@ that are waiting at that moment in one transaction (group commit): one round tri
 
 import sqlite3
 import threading
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from time import monotonic
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
-from app.errors import DatabaseUnusable, LetterboxError, RecordConflict, RecordRefused, RecordUnavailable
-from app.storage import postgresql
+from app.errors import LetterboxError, RecordConflict, RecordRefused, RecordUnavailable
+from app.storage import postgresql, sqlite
+from app.storage.group_commit import GroupCommit, Job, run_jobs
 from app.storage.postgresql import BUSY_TIMEOUT_S
 from app.storage.prepared import run
+from app.storage.sqlite import DatabaseFile
 
 Result = TypeVar("Result")
 
 _PAUSE_S = 1.0
 """How long a database that did not answer in time is not asked again, so that not every request waits for it."""
-
-
-@dataclass(slots=True)
-class _Job(Generic[Result]):
-    work: Callable[[Connection], Result]
-    outlives_power: bool
-    result: Result | None = None
-    error: BaseException | None = None
-    is_done: bool = False
 
 
 class Database:
@@ -44,11 +35,10 @@ class Database:
     def __init__(self, url: str) -> None:
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        if self.is_sqlite and self.url.database:
-            _make_directory(Path(self.url.database).parent)
+        self._file = DatabaseFile(self.url) if self.is_sqlite else None
         self._readers = self._engine(pool_size=8)
         self._writer = self._engine(pool_size=1)
-        self._pending: deque[_Job[Any]] = deque()
+        self._group = GroupCommit(self._commit_all)
         self._committing = threading.Lock()
         self._writing: Connection | None = None
         self._outlives_power: bool | None = None
@@ -56,27 +46,26 @@ class Database:
         self._glancing = threading.Lock()
         self._asked_again_at = 0.0
 
-    def write(self, work: Callable[[Connection], Result], *, outlives_power: bool = False) -> Result:
+    def write(
+        self, work: Callable[[Connection], Result], *, outlives_power: bool = False, never_refuses: bool = False
+    ) -> Result:
         """Run `work` in a transaction and return its result once that is committed.
 
         What is committed outlives the process, however it ends. With `outlives_power` it outlives a power failure, too:
-        SQLite waits for the disk then; PostgreSQL always does.
+        SQLite waits for the disk then; PostgreSQL always does. What `work` raises undoes it and nothing else;
+        `never_refuses` says that it raises nothing on purpose, which saves a savepoint.
 
-        `work` may run twice (a batch in which one job fails is run again job by job), so it must do nothing but talk
-        to the connection. Raises RecordUnavailable when the database does not answer or takes no writes, RecordConflict
-        and RecordRefused when it does not take these values, and what `work` raises.
+        `work` may run twice (a batch that breaks is run again job by job), and in another thread, so it must do nothing
+        but talk to the connection. Raises RecordUnavailable when the database does not answer or takes no writes,
+        RecordConflict and RecordRefused when it does not take these values, and what `work` raises.
         """
-        job = _Job(work, outlives_power)
-        self._pending.append(job)
-        with self._committing:
-            # Whoever gets the lock first commits for everyone who queued behind it.
-            if not job.is_done:
-                self._commit_pending()
-        if job.error is not None:
-            if isinstance(job.error, SQLAlchemyError):
-                raise _translated(job.error, "The request could not be recorded, so nothing was sent.") from job.error
-            raise job.error
-        return cast(Result, job.result)
+        job = Job(work, outlives_power, never_refuses)
+        self._group.run(job)
+        if job.error is None:
+            return cast(Result, job.result)
+        if isinstance(job.error, SQLAlchemyError):
+            raise _translated(job.error, "The request could not be recorded, so nothing was sent.") from job.error
+        raise job.error
 
     def read(self, query: Callable[[Connection], Result]) -> Result:
         """Run a query on a connection of its own; raises RecordUnavailable when the database does not answer."""
@@ -97,9 +86,7 @@ class Database:
         try:
             with self._glancing:
                 if self._glance is None:
-                    self._glance = sqlite3.connect(
-                        str(self.url.database), timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-                    )
+                    self._glance = cast(DatabaseFile, self._file).connect(BUSY_TIMEOUT_S)
                 row = self._glance.execute(query, parameters).fetchone()
         except sqlite3.Error as error:
             raise RecordUnavailable("The record could not be read.") from error
@@ -110,7 +97,7 @@ class Database:
         self._give_writer_back()
         connection = self._writer.connect()
         if self.is_sqlite:
-            event.listen(connection, "begin", _begin_on_sqlite)
+            event.listen(connection, "begin", sqlite.begin)
         else:
             postgresql.wait_without_end(connection)
         return connection
@@ -123,6 +110,8 @@ class Database:
             if self._glance is not None:
                 self._glance.close()
                 self._glance = None
+        if self._file is not None:
+            self._file.forget()
 
     def _give_writer_back(self) -> None:
         with self._committing:
@@ -130,43 +119,43 @@ class Database:
                 self._writing.close()
                 self._writing = None
 
-    def _commit_pending(self) -> None:
-        jobs = []
-        while self._pending:
-            jobs.append(self._pending.popleft())
-        if not self._commit(jobs):
-            self._commit_one_by_one(jobs)
+    def _commit_all(self, jobs: list[Job[Any]]) -> None:
+        with self._committing:
+            if not self._commit(jobs):
+                self._commit_one_by_one(jobs)
 
-    def _commit_one_by_one(self, jobs: list[_Job[Any]]) -> None:
+    def _commit_one_by_one(self, jobs: list[Job[Any]]) -> None:
         waited_for_nothing = 0
         for job in jobs:
             if waited_for_nothing > 1:
                 # It is not one job that another session is in the way of: the others need not wait for that, too.
-                job.error, job.is_done = RecordUnavailable("The database does not take anything."), True
+                job.error = RecordUnavailable("The database does not take anything.")
                 continue
             self._commit([job])
+            job.is_done = True
             waited_for_nothing += _sqlstate(job.error) in postgresql.TOOK_TOO_LONG
 
-    def _commit(self, jobs: list[_Job[Any]]) -> bool:
-        """Run the jobs in one transaction. False when one of several broke it and each deserves a try of its own."""
+    def _commit(self, jobs: list[Job[Any]]) -> bool:
+        """Run the jobs in one transaction. False when one of several broke it and each deserves a try of its own.
+
+        What interrupts this thread is raised; by then the jobs are done if they are committed.
+        """
         began = monotonic()
         try:
             self._demand_answers()
-            if self.is_sqlite:
+            if self._file is not None:
                 self._commit_to_file(jobs)
             else:
                 self._commit_to_server(jobs)
-        except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that asked for the write
+        except Exception as error:  # noqa: BLE001 - it is raised again in the thread that asked for the write
             self._note(error, began)
             if len(jobs) > 1 and not _is_outage(error):
                 return False
             for job in jobs:
-                job.error = error
-        for job in jobs:
-            job.is_done = True
+                job.error = error if len(jobs) == 1 else _copy(error)
         return True
 
-    def _commit_to_file(self, jobs: list[_Job[Any]]) -> None:
+    def _commit_to_file(self, jobs: list[Job[Any]]) -> None:
         """A file has no session to lose, so the one connection that writes stays lent.
 
         The transaction is begun and ended by the driver. For SQLAlchemy the connection is in one that never ends:
@@ -177,36 +166,50 @@ class Database:
             self._outlives_power = None
         connection = self._writing
         outlives_power = any(job.outlives_power for job in jobs)
+        is_ending = False
         try:
             if outlives_power is not self._outlives_power:
                 run(connection, f"PRAGMA synchronous={'FULL' if outlives_power else 'NORMAL'}")
                 self._outlives_power = outlives_power
-            _begin_on_sqlite(connection)
-            _work(jobs, connection)
+            sqlite.begin(connection)
+            run_jobs(jobs, connection)
+            is_ending = True
             run(connection, "COMMIT")
-        except BaseException:
+        except BaseException as error:
             self._writing = None
+            if is_ending and _is_interruption(error) and not sqlite.is_in_transaction(connection):
+                # It came after the COMMIT.
+                _finish(jobs)
             # What was begun is rolled back as the connection goes back to its pool.
             connection.close()
             raise
 
-    def _commit_to_server(self, jobs: list[_Job[Any]]) -> None:
-        with self._writer.connect() as connection:
-            connection.begin()
-            _work(jobs, connection)
-            number = postgresql.transaction_id(connection)
-            try:
+    def _commit_to_server(self, jobs: list[Job[Any]]) -> None:
+        number = None
+        try:
+            with self._writer.connect() as connection:
+                connection.begin()
+                run_jobs(jobs, connection)
+                number = postgresql.transaction_id(connection)
                 connection.commit()
-            except DBAPIError as error:
-                if number is None or not error.connection_invalidated:
-                    raise
-                is_committed = postgresql.was_committed(self._readers, number)
-                if is_committed is None:
-                    raise RecordUnavailable(
-                        "The database did not confirm the record; what was to be queued may still be sent."
-                    ) from error
-                if not is_committed:
-                    raise
+        except BaseException as error:
+            is_unanswered = isinstance(error, DBAPIError) and error.connection_invalidated
+            if number is None or not (is_unanswered or _is_interruption(error)):
+                raise
+            is_committed = postgresql.was_committed(self._readers, number)
+            if is_committed is None:
+                unconfirmed = RecordUnavailable(
+                    "The database did not confirm the record; what was to be queued may still be sent."
+                )
+                if is_unanswered:
+                    raise unconfirmed from error
+                for job in jobs:
+                    job.error = _copy(unconfirmed)
+            if is_committed is not False and _is_interruption(error):
+                _finish(jobs)
+                raise
+            if not is_committed:
+                raise
 
     def _demand_answers(self) -> None:
         """Raises RecordUnavailable while the database has just kept somebody waiting for nothing."""
@@ -219,42 +222,38 @@ class Database:
             self._asked_again_at = monotonic() + _PAUSE_S
 
     def _engine(self, *, pool_size: int) -> Engine:
-        engine = create_engine(
-            self.url,
+        options: dict[str, Any] = {
             # Its errors are logged, and parameters hold addresses and what is encrypted.
-            hide_parameters=True,
-            poolclass=QueuePool,
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=BUSY_TIMEOUT_S,
-            pool_pre_ping=not self.is_sqlite,
-            connect_args={"check_same_thread": False, "timeout": BUSY_TIMEOUT_S}
-            if self.is_sqlite
-            else postgresql.ARGUMENTS,
-        )
-        if self.is_sqlite:
-            event.listen(engine, "connect", _prepare_sqlite)
-        else:
-            postgresql.bound_silence(engine)
+            "hide_parameters": True,
+            "poolclass": QueuePool,
+            "pool_size": pool_size,
+            "max_overflow": 0,
+            "pool_timeout": BUSY_TIMEOUT_S,
+        }
+        if self._file is not None:
+            return create_engine(self.url, creator=partial(self._file.connect, BUSY_TIMEOUT_S), **options)
+        engine = create_engine(self.url, pool_pre_ping=True, connect_args=postgresql.ARGUMENTS, **options)
+        postgresql.bound_silence(engine)
         return engine
 
 
-def _work(jobs: list[_Job[Any]], connection: Connection) -> None:
+def _finish(jobs: list[Job[Any]]) -> None:
     for job in jobs:
-        job.result = job.work(connection)
+        job.is_done = True
 
 
-def _begin_on_sqlite(connection: Connection) -> None:
-    # Taking the write lock at BEGIN makes a second process wait for it; a transaction that reads first and writes
-    # later would fail at once instead (SQLITE_BUSY_SNAPSHOT).
-    run(connection, "BEGIN IMMEDIATE")
+def _copy(error: Exception) -> Exception:
+    """For one of several threads: each time that an exception is raised its traceback grows."""
+    if not isinstance(error, RecordUnavailable):
+        return error  # is raised as the cause of another one
+    copy = RecordUnavailable(str(error))
+    copy.__cause__ = error.__cause__
+    return copy
 
 
-def _make_directory(directory: Path) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatabaseUnusable(f"the directory {directory} of the database cannot be made") from error
+def _is_interruption(error: BaseException) -> bool:
+    """Whether it is of the thread that commits, such as SystemExit, and none of the jobs has caused it."""
+    return not isinstance(error, Exception)
 
 
 def _sqlstate(error: BaseException | None) -> str | None:
@@ -280,12 +279,3 @@ def _is_outage(error: BaseException) -> bool:
         if _sqlstate(error) in postgresql.OF_ONE_JOB:
             return False
     return isinstance(error, OperationalError | PoolTimeoutError)
-
-
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # Transactions are begun by us (BEGIN IMMEDIATE) or not at all (single reads), never by the driver.
-    connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
-    # Waiting for the disk on every commit would cost more than all the rest of a request; see `write`.
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA foreign_keys=ON")

@@ -107,7 +107,7 @@ def test_after_an_outage_the_living_renew_before_anybody_is_taken_for_dead(
     keeper.perform_due()
     left = _leave(office, is_handed_over=False)
     with monkeypatch.context() as outage:
-        outage.setattr(office.database, "_commit_pending", _fail)
+        outage.setattr(office.database, "write", _fail)
         for _ in range(8):
             clock.now += timedelta(seconds=5)
             keeper.perform_due()
@@ -120,7 +120,7 @@ def test_after_an_outage_the_living_renew_before_anybody_is_taken_for_dead(
     assert _status(office, left) is Status.FAILED
 
 
-def _fail() -> None:
+def _fail(*_: object, **__: object) -> None:
     raise RecordUnavailable("the database is away")
 
 

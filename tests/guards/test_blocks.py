@@ -113,7 +113,7 @@ class StuckDatabase(Database):
         super().__init__("postgresql+psycopg://127.0.0.1:1/none")
         self.gives_up = threading.Event()
 
-    def write(self, work: object, *, outlives_power: bool = False) -> NoReturn:
+    def write(self, work: object, *, outlives_power: bool = False, never_refuses: bool = False) -> NoReturn:
         self.gives_up.wait()
         raise RecordUnavailable("the database did not take the write")
 
