@@ -128,6 +128,9 @@ class HealthMonitor:
 
     def _examine(self) -> _Look:
         database = self._office.database
+        if (trouble := database.trouble()) is not None:
+            self._written_at = float("-inf")
+            return _Look(database=Check(False, trouble), cause=trouble)
         now_ms = to_ms(self._office.clock())
         try:
             oldest_due_ms = database.read(lambda connection: queue.oldest_due_ms(connection, now_ms=now_ms))

@@ -113,6 +113,10 @@ class Database:
         if self._file is not None:
             self._file.forget()
 
+    def trouble(self) -> str | None:
+        """What happened to the file of the database, as a sentence for an operator; None while it is there."""
+        return None if self._file is None else self._file.trouble()
+
     def _give_writer_back(self) -> None:
         with self._committing:
             if self._writing is not None:
@@ -144,7 +148,7 @@ class Database:
         try:
             self._demand_answers()
             if self._file is not None:
-                self._commit_to_file(jobs)
+                self._commit_to_file(jobs, self._file)
             else:
                 self._commit_to_server(jobs)
         except Exception as error:  # noqa: BLE001 - it is raised again in the thread that asked for the write
@@ -155,7 +159,7 @@ class Database:
                 job.error = error if len(jobs) == 1 else _copy(error)
         return True
 
-    def _commit_to_file(self, jobs: list[Job[Any]]) -> None:
+    def _commit_to_file(self, jobs: list[Job[Any]], file: DatabaseFile) -> None:
         """A file has no session to lose, so the one connection that writes stays lent.
 
         The transaction is begun and ended by the driver. For SQLAlchemy the connection is in one that never ends:
@@ -173,6 +177,7 @@ class Database:
                 self._outlives_power = outlives_power
             sqlite.begin(connection)
             run_jobs(jobs, connection)
+            file.demand_unmoved(at_once=outlives_power)
             is_ending = True
             run(connection, "COMMIT")
         except BaseException as error:
