@@ -276,6 +276,10 @@ class SubmissionLimitReached(LetterboxError):
         super().__init__(f"again in {retry_after_s} s")
 
 
+class SubmissionShareUsed(SubmissionLimitReached):
+    """It takes more from others; from this visitor's address in `retry_after_s` seconds."""
+
+
 class DatabaseUnusable(LetterboxError):
     """The database cannot be opened, or not brought to the newest schema."""
 

@@ -9,7 +9,7 @@ from math import ceil
 from sqlalchemy import Connection
 
 from app.emails.office import Office
-from app.errors import SubmissionLimitReached
+from app.errors import SubmissionLimitReached, SubmissionShareUsed
 from app.forms.signing import keyed_digest
 from app.forms.submission import Visitor
 from app.model.email import Email
@@ -29,20 +29,27 @@ def share_of(office: Office, form: Form, visitor: Visitor) -> str:
 
 
 def demand_room(connection: Connection, form: Form, email: Email, *, share: str) -> None:
-    """In the transaction that adds `email`. Raises SubmissionLimitReached, which says when there is room again."""
+    """In the transaction that adds `email`.
+
+    Raises SubmissionLimitReached, of which SubmissionShareUsed is one, with the time when there is room again.
+    """
     since_ms = to_ms(email.created_at - _HOUR)
     # What lies further ahead than other machines' clocks is from before the clock was set back, and does not count.
     moments = {"since_ms": since_ms, "until_ms": to_ms(email.created_at + _HOUR)}
     received = emails.of_form_between(connection, email, **moments)
     own = submission_shares.used(connection, share, **moments)
     most_of_one = max(_LEAST_SHARE, form.submissions_per_hour // _SHARE)
-    waits_ms = [
-        oldest_ms - since_ms
-        for (number, oldest_ms), most in ((received, form.submissions_per_hour), (own, most_of_one))
+    waits = [
+        (oldest_ms - since_ms, error)
+        for (number, oldest_ms), most, error in (
+            (received, form.submissions_per_hour, SubmissionLimitReached),
+            (own, most_of_one, SubmissionShareUsed),
+        )
         if number >= most and oldest_ms is not None
     ]
-    if waits_ms:
-        raise SubmissionLimitReached(retry_after_s=max(1, ceil(max(waits_ms) / 1000)))
+    if waits:
+        wait_ms, longer = max(waits, key=lambda wait: wait[0])
+        raise longer(retry_after_s=max(1, ceil(wait_ms / 1000)))
 
 
 def use_share(connection: Connection, email: Email, *, share: str) -> None:

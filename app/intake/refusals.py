@@ -69,6 +69,10 @@ def _limit(error: errors.SubmissionLimitReached, language: Language, _: int) -> 
     return _later(429, "limit", error.retry_after_s, language)
 
 
+def _share(error: errors.SubmissionShareUsed, language: Language, _: int) -> Refusal:
+    return _later(429, "throttled", error.retry_after_s, language)
+
+
 def _throttled(error: ClientThrottled, language: Language, _: int) -> Refusal:
     return _later(429, "throttled", error.retry_after_s, language)
 
@@ -150,6 +154,7 @@ _ANSWERS: dict[type[Exception], Callable[[Any, Language, int], Refusal]] = {
     errors.RequestInvalid: _too_long_in_all,
     errors.CooldownActive: _cooldown,
     errors.SubmissionLimitReached: _limit,
+    errors.SubmissionShareUsed: _share,
     errors.Overloaded: _overloaded,
     errors.RecordUnavailable: _unrecorded,
     errors.OriginRefused: _origin,

@@ -184,4 +184,5 @@ def test_over_http_a_visitor_is_an_address_and_a_browser(make_service: MakeServi
     refused = click("2001:db8::a", number=10)
     assert refused.status_code == 429
     assert 3500 < int(refused.headers["Retry-After"]) <= 3600
+    assert "from your connection" in (refused.json or {})["message"]
     assert click("2001:db8:0:1::1", number=10).status_code == 200

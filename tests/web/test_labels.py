@@ -2,14 +2,24 @@
 
 import gzip
 import json
+from itertools import count
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from werkzeug.test import TestResponse
 
 from tests.conftest import Service, valid_request
 
 FORM = "application/x-www-form-urlencoded"
 PAGE = {"Origin": "http://localhost:3000"}
+_VISITORS = count(1)
+
+
+def post_form(service: Service, **request: Any) -> TestResponse:
+    """From an address of its own: a form takes only so many from one."""
+    peer = {"REMOTE_ADDR": f"192.0.2.{next(_VISITORS)}"}
+    return service.client.post("/forms/default", environ_overrides=peer, **request)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +61,7 @@ def test_a_caller_that_takes_json_in_any_form_is_answered(service: Service, acce
 @pytest.mark.parametrize("accept", ["application/json; charset=utf-8", "APPLICATION/JSON;q=0.9, text/html;q=0.8"])
 def test_a_script_that_asks_a_form_for_json_with_parameters_gets_json(service: Service, accept: str) -> None:
     headers = PAGE | {"Accept": accept, "Sec-Fetch-Mode": "navigate"}
-    answer = service.client.post("/forms/default", data={"message": f"Hello, {accept}"}, headers=headers)
+    answer = post_form(service, data={"message": f"Hello, {accept}"}, headers=headers)
     assert (answer.status_code, answer.mimetype) == (200, "application/json")
 
 
@@ -73,7 +83,7 @@ def test_json_is_json_whatever_its_parameters_say(service: Service, content_type
     assert answer.status_code == 201
     assert "Grüße" in service.newest().get_content()
     body = json.dumps({"message": f"Grüße, {content_type}"}, ensure_ascii=False).encode()
-    form = service.client.post("/forms/default", data=body, headers=PAGE | {"Content-Type": content_type})
+    form = post_form(service, data=body, headers=PAGE | {"Content-Type": content_type})
     assert form.status_code == 200
 
 
@@ -94,9 +104,7 @@ def test_a_body_with_a_content_coding_is_refused_with_the_reason(service: Servic
     assert token.status_code == 415
     assert token.json is not None
     assert "Content-Encoding" in token.json["error_description"]
-    form = service.client.post(
-        "/forms/default", data=body, headers=PAGE | headers | {"Content-Type": FORM, "Accept": "application/json"}
-    )
+    form = post_form(service, data=body, headers=PAGE | headers | {"Content-Type": FORM, "Accept": "application/json"})
     assert form.status_code == 415
     assert service.inbox.list() == []
 
@@ -104,9 +112,7 @@ def test_a_body_with_a_content_coding_is_refused_with_the_reason(service: Servic
 @pytest.mark.parametrize("coding", ["identity", "Identity", "", " "])
 def test_a_body_that_says_it_has_no_content_coding_is_taken(service: Service, coding: str) -> None:
     assert service.post(json=valid_request(), headers={"Content-Encoding": coding}).status_code == 201
-    answer = service.client.post(
-        "/forms/default", data={"message": f"coded {coding!r}"}, headers=PAGE | {"Content-Encoding": coding}
-    )
+    answer = post_form(service, data={"message": f"coded {coding!r}"}, headers=PAGE | {"Content-Encoding": coding})
     assert answer.status_code == 200
 
 
@@ -115,9 +121,9 @@ def test_a_byte_order_mark_is_skipped(service: Service) -> None:
     headers = {"Content-Type": "application/json"}
     assert service.post(data=body, headers=headers).status_code == 201
     body = b'\xef\xbb\xbf{"message":"with a mark, in a form"}'
-    assert service.client.post("/forms/default", data=body, headers=headers | PAGE).status_code == 200
+    assert post_form(service, data=body, headers=headers | PAGE).status_code == 200
     form = b"\xef\xbb\xbfmessage=with+a+mark%2C+too"
-    assert service.client.post("/forms/default", data=form, headers={"Content-Type": FORM} | PAGE).status_code == 200
+    assert post_form(service, data=form, headers={"Content-Type": FORM} | PAGE).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -157,6 +163,6 @@ def test_a_number_that_only_infinity_could_stand_for_is_refused_everywhere(servi
     assert answer.status_code == 400
     assert answer.json is not None
     assert answer.json["errors"] == {"$": ["The request body has a number that is too large."]}
-    form = service.client.post("/forms/default", data=body, headers=headers | PAGE)
+    form = post_form(service, data=body, headers=headers | PAGE)
     assert (form.status_code, form.mimetype) == (400, "application/problem+json")
     assert service.inbox.list() == []
