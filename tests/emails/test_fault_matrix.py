@@ -175,13 +175,14 @@ def test_a_late_reply_is_the_last_word(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transaction.Transaction, "_final_timeout_s", lambda _: 0.05)
-    first = stack.enter_context(SMTPServer(extensions, faults={"MESSAGE": [None] * mode.is_pooled + [Late(reply)]}))
+    first = stack.enter_context(SMTPServer(extensions))
     healthy = stack.enter_context(SMTPServer(CHUNKING))
     servers = (first.configuration(1), *([healthy.configuration(2)] if has_second else []))
     stack.callback(house.office.deliverer.forget, [*servers, *(healthy.configuration(index) for index in (1, 2))])
     house.use(*servers)
     if mode.is_pooled:
         assert house.service.post().status_code == 201
+    first.faults.update({"MESSAGE": Late(reply)})  # type: ignore[attr-defined]
     body = valid_request()
 
     status_code, title, email = house.send(body, mode)
