@@ -66,6 +66,7 @@ def email_request_schema(limits: MessageLimits, templates: Iterable[str]) -> Sch
         @post_load
         def to_model(self, data: dict[str, Any], **_: Any) -> EmailRequest:
             data["priority"] = Priority(data["priority"])
+            data["reply_to"] = (data["reply_to"],) if "reply_to" in data else ()
             data["attachments"] = tuple(data.get("attachments", ()))
             seen: set[str] = set()
             for name in _RECIPIENT_LISTS:

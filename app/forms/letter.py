@@ -26,7 +26,7 @@ def letter(form: Form, recognised: Recognised, submission: Submission, visitor: 
         subject="" if form.subject else recognised.subject or f"New message: {form.name}",
         subject_template=form.subject,
         attachments=submission.files,
-        reply_to=recognised.reply_to or None,
+        reply_to=recognised.reply_to,
     )
 
 

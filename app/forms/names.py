@@ -1,8 +1,10 @@
 """What the fields of forms are called, in the languages that visitors' pages speak. Used by `recognition`.
 
-Names are compared as `plain_name` writes them, so `E-Mail`, `e_mail` and `email[]` are one. Of several the first wins.
+Names are compared as `plain_name` writes them, so `E-Mail`, `e_mail` and `email[]` are one; where a form keeps its
+fields in a container, as `form[email]` or `data.email` do, the last part counts. Of several the first wins.
 """
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -19,6 +21,45 @@ def _plain(name: str) -> str:
 def plain_name(name: str) -> str:
     """`name` without case, accents and separators: `Prénom :` is `prenom`, `Adınız` is `adiniz`."""
     return _plain(name) if len(name) <= _LONGEST else name.casefold()
+
+
+# Of Rails, PHP and JSON; ASP.NET's `$` and JSF's `:`. Labels for people, as `Tel. name`, have a space there.
+_SEPARATORS = re.compile(r"[\[\]$]|[.:](?!\s)")
+_NUMBER = re.compile(r"[\s_-]*[0-9]{1,3}\Z")
+
+
+@lru_cache(maxsize=4096)
+def last_name(name: str) -> tuple[str, int]:
+    """The plain name of the last part of `name`, as `email` of `data[User][email]`, and how deep in containers it is.
+
+    The depth is 3 for each container; 1 more where the containers' names say nothing, as those of `contact[name]` do;
+    and 1 more for a number at the end, which is left out of `Email-2`. What is in a list, as `items[0].name`, says
+    nothing of the visitor: it has its whole name.
+    """
+    whole = plain_name(name)
+    parts = _parts(name)
+    if any(part.isdecimal() for part in parts[:-1]):
+        return whole, 0
+    depth = 3 * (len(parts) - 1)
+    if whole in _KNOWN:
+        return whole, depth
+    last, unnumbered = plain_name(parts[-1]), plain_name(_NUMBER.sub("", parts[-1]))
+    if last not in _KNOWN and unnumbered in _KNOWN:
+        return unnumbered, depth + 2
+    return last, depth + 1
+
+
+def required_names(name: str) -> set[str]:
+    """The plain names under which the owner of a form may require this field."""
+    return {plain_name(name), plain_name(_parts(name)[-1]), last_name(name)[0]}
+
+
+def _parts(name: str) -> list[str]:
+    """The containers of `name` and its last part, without its place in a list, as in `email[]` and `email[0]`."""
+    parts = [part for part in _SEPARATORS.split(name) if part.strip()]
+    while len(parts) > 1 and parts[-1].isdecimal():
+        parts.pop()
+    return parts or [name]
 
 
 def _plain_names(*names: str) -> tuple[str, ...]:
@@ -71,3 +112,5 @@ SUBJECT = _plain_names(
 )
 
 REPLY_TO = _plain_names("replyto")
+
+_KNOWN = frozenset((*EMAIL, *FULL_NAME, *GIVEN_NAME, *FAMILY_NAME, *MESSAGE, *SUBJECT, *REPLY_TO))

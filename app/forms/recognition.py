@@ -4,6 +4,7 @@ Nothing that was typed is lost: each role is taken by one field at most, and all
 order of the form. Used by `submit`, and by `intake`, which keeps control fields out of sight.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from app.errors import SubmissionInvalid
@@ -38,6 +39,8 @@ _CONTROL_FIELDS = frozenset(
 """In lower case. They are for this service or for another one like it, and nothing that a visitor wrote."""
 _SUBJECT = "_subject"
 
+MOST_ADDRESSES = 5
+"""In one field."""
 _LONGEST_IN_A_LINE = 100
 """Characters of a value that is listed with others in one line."""
 
@@ -61,16 +64,16 @@ def recognise(submission: Submission, form: Form) -> Recognised:
     fields = _grouped(submission.fields)
     errors = _missing(form, fields, has_files=bool(submission.files))
     table = _Table(fields)
-    email = table.take_address(names.EMAIL, errors)
-    reply_to = table.take_address(names.REPLY_TO, {} if _have_address(fields) else errors)
-    if not email:
-        email, reply_to = reply_to, ""
+    emails = table.take_addresses(names.EMAIL, errors)
+    reply_to = table.take_addresses(names.REPLY_TO, {} if _have_address(fields) else errors)
+    if not emails:
+        emails, reply_to = reply_to, ()
     recognised = Recognised(
-        email=email,
+        email=emails[0] if emails else "",
         username=table.take_name(),
         message=table.take(names.MESSAGE, longest=_LIMITS.message),
         subject=table.take(names.SUBJECT, longest=_LIMITS.subject_template),
-        reply_to="" if reply_to == email else reply_to,
+        reply_to=reply_to if reply_to and reply_to != emails else emails if len(emails) > 1 else (),
         custom_fields=table.rest(),
     )
     if errors:
@@ -88,25 +91,33 @@ class _Table:
             if not is_control(name) or (_is_address_or_subject(name) and _filled(values))
         }
 
-    def take_address(self, plain_names: Sequence[str], errors: dict[str, list[Fault]]) -> str:
-        """An address in its normal form; where none is valid, the fault is noted at the likeliest field."""
+    def take_addresses(self, plain_names: Sequence[str], errors: dict[str, list[Fault]]) -> tuple[str, ...]:
+        """The addresses of one field in their normal form; where none is valid, the fault is noted at the likeliest.
+
+        Several addresses stay in the table, too, because a message shows only the first one as the visitor's.
+        """
         candidates = [(name, value) for name in self._called(plain_names) for value in _filled(self._fields[name])]
         for name, value in candidates:
-            if (address := mailbox(value)) is not None:
+            if addresses := _addresses(value):
+                if len(addresses) > 1:
+                    return addresses
                 self._spend(name, value)
                 for other, same in candidates:
                     # Typed twice, as some forms ask for it.
                     if same == value and other != name:
                         self._spend(other, same)
-                return address
+                return addresses
         # Some pages name another field there, as `%email`, which is then found by its own name.
         if candidates and not candidates[0][1].startswith(("%", "{")):
             errors.setdefault(candidates[0][0], []).append(Fault.NOT_AN_ADDRESS)
-        return ""
+        return ()
 
     def take_name(self) -> str:
         """The full name, put together where a form asks for its parts, as `nom` and `prénom`."""
-        full, given, family = map(self._single, (names.FULL_NAME, names.GIVEN_NAME, names.FAMILY_NAME))
+        found = [self._single(each) for each in (names.FULL_NAME, names.GIVEN_NAME, names.FAMILY_NAME)]
+        # A whole name and a part of it may be those of two people where they are in two containers.
+        shallowest = min((names.last_name(each[0])[1] for each in found if each), default=0)
+        full, given, family = (each if each and names.last_name(each[0])[1] == shallowest else None for each in found)
         parts = [part for part in (given, full or family) if part]
         if full and family:
             # With all three the full name is the whole of it.
@@ -133,13 +144,18 @@ class _Table:
         return {name: text for name, values in self._fields.items() if (text := joined(values))}
 
     def _called(self, plain_names: Sequence[str]) -> list[str]:
-        """The fields with one of these names and something in them, the likeliest first.
+        """The fields with one of these names and something in them: the shallowest first, and then the likeliest.
 
         Of `_subject` and `subject` the page's own comes first, and what its visitor wrote stays in the table.
         """
         ranks = {plain: rank for rank, plain in enumerate(plain_names)}
-        found = [name for name in self._fields if names.plain_name(name) in ranks and _filled(self._fields[name])]
-        return sorted(found, key=lambda name: (ranks[names.plain_name(name)], not name.startswith("_")))
+
+        def likelihood(name: str) -> tuple[int, int, bool]:
+            plain, depth = names.last_name(name)
+            return depth, ranks[plain], not name.startswith("_")
+
+        found = [name for name in self._fields if names.last_name(name)[0] in ranks and _filled(self._fields[name])]
+        return sorted(found, key=likelihood)
 
     def _single(self, plain_names: Sequence[str]) -> tuple[str, str] | None:
         return next(((name, _filled(self._fields[name])[0]) for name in self._called(plain_names)), None)
@@ -159,12 +175,20 @@ def _is_address_or_subject(name: str) -> bool:
 
 
 def _asks_for_reply_to(name: str) -> bool:
-    return names.plain_name(name) in names.REPLY_TO
+    return names.last_name(name)[0] in names.REPLY_TO
 
 
 def _have_address(all_names: Iterable[str]) -> bool:
     """Whether there is a field for the visitor's address; without one, some pages ask for it in `_replyto`."""
-    return any(names.plain_name(name) in names.EMAIL for name in all_names)
+    return any(names.last_name(name)[0] in names.EMAIL for name in all_names)
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    """The addresses of `<input type=email multiple>`, each once; nothing where one of them is none, or too many."""
+    pieces = [piece for piece in re.split("[,;]", text, maxsplit=2 * MOST_ADDRESSES) if piece.strip()]
+    addresses = tuple(dict.fromkeys(map(mailbox, pieces[: MOST_ADDRESSES + 1])))
+    found = tuple(address for address in addresses if address is not None)
+    return found if len(found) == len(addresses) and len(pieces) <= MOST_ADDRESSES else ()
 
 
 def joined(values: Iterable[str]) -> str:
@@ -190,10 +214,10 @@ def _missing(form: Form, fields: Mapping[str, list[str]], *, has_files: bool) ->
     sent: dict[str, str] = {}
     filled: set[str] = set()
     for name, values in fields.items():
-        plain = names.plain_name(name)
-        sent.setdefault(plain, name)
-        if _filled(values):
-            filled.add(plain)
+        for plain in names.required_names(name):
+            sent.setdefault(plain, name)
+            if _filled(values):
+                filled.add(plain)
     errors: dict[str, list[Fault]] = {}
     if not has_files and not any(_filled(fields[name]) for name in shown_names(fields)):
         errors[""] = [Fault.EMPTY]

@@ -54,5 +54,5 @@ class Recognised:
     username: str = ""
     message: str = ""
     subject: str = ""
-    reply_to: str = ""
+    reply_to: tuple[str, ...] = ()
     custom_fields: dict[str, str] = field(default_factory=dict)

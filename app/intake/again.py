@@ -91,7 +91,7 @@ def _token(office: Office, form: Form, typed: Typed, refusal: Refusal) -> str:
 
 
 def _input(name: str, value: str, sentences: tuple[str, ...]) -> Input:
-    plain = names.plain_name(name)
+    plain = names.last_name(name)[0]
     is_long = len(value) > _LONGEST_LINE or "\n" in value or "\r" in value or plain in names.MESSAGE
     is_address = not is_long and plain in (*names.EMAIL, *names.REPLY_TO)
     return Input(name=name, value=value, is_address=is_address, is_long=is_long, sentences=sentences)

@@ -42,8 +42,10 @@ def code_fields(form: Form) -> list[CodeField]:
     for name in form.required_fields:
         required.setdefault(names.plain_name(name), name)
     wanted = [_field(name, is_required=True) for name in required.values()]
-    wanted += [_field(name, is_required=False) for name in _usual(list(required))]
-    return sorted(wanted, key=lambda field: _rank(names.plain_name(field.name)))
+    wanted += [
+        _field(name, is_required=False) for name in _usual([names.last_name(name)[0] for name in required.values()])
+    ]
+    return sorted(wanted, key=lambda field: _rank(names.last_name(field.name)[0]))
 
 
 def _usual(required: Sequence[str]) -> Iterator[str]:
@@ -61,7 +63,7 @@ def _has(plain_names: Sequence[str], wanted: Sequence[str]) -> bool:
 
 
 def _field(name: str, *, is_required: bool) -> CodeField:
-    plain = names.plain_name(name)
+    plain, _ = names.last_name(name)
     autocomplete = next((token for called, token in _AUTOCOMPLETE if plain in called), "")
     return CodeField(
         name=name,

@@ -120,8 +120,8 @@ def readdressed(message: Message, to: Sequence[str]) -> Message:
 
 
 def _reply_to_field(request: EmailRequest) -> str:
-    if request.reply_to is not None:
-        return address_field("Reply-To", request.reply_to)
+    if request.reply_to:
+        return address_list_field("Reply-To", request.reply_to)
     return address_field("Reply-To", request.email, request.username) if request.email else ""
 
 
@@ -137,8 +137,7 @@ def _bad_addresses(request: EmailRequest) -> Iterator[str]:
     lists = (("To", request.to), ("Cc", request.cc), ("Bcc", request.bcc))
     # A form need not ask for an address.
     named = [("Email", request.email)] if request.email else []
-    if request.reply_to is not None:
-        named.append(("ReplyTo", request.reply_to))
+    named += [("ReplyTo", address) for address in request.reply_to]
     named += [(f"{name}[{index}]", address) for name, found in lists for index, address in enumerate(found)]
     for name, address in named:
         try:

@@ -36,7 +36,7 @@ _REQUESTS = (
         subject_template="{Username}{Message}" * 9,
         body_template='<a href="{Username}">{Message}</a>',
         is_html=True,
-        reply_to="sender@example.com",
+        reply_to=("sender@example.com",),
         headers={
             "X-Note": f"{_SMUGGLED}\r\nBcc: evil@x.example\r\n\r\n<b>\u2028\x85" + "naïve" * 40,
             "References": "<a@x.example>  " * 20,

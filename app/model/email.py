@@ -101,7 +101,7 @@ class EmailRequest:
     to: tuple[str, ...] = ()
     cc: tuple[str, ...] = ()
     bcc: tuple[str, ...] = ()
-    reply_to: str | None = None
+    reply_to: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     auto_submitted: AutoSubmitted | None = None
 

@@ -60,6 +60,86 @@ def test_the_usual_fields_are_known_by_their_names(email: str, name: str, messag
 
 
 @pytest.mark.parametrize(
+    "container",
+    [
+        *("form[{}]", "fields[{}]", "form_fields[{}]", "contact[{}]", "data[User][{}]", "data[{}][]", "form[{}][0]"),
+        *("data.{}", "contact.person.{}", "Input.{}", "ctl00$Main${}", "j_form:{}", "your-{}", "{}-2", "{}_1", "{} 2"),
+    ],
+)
+def test_a_name_in_a_container_is_known_by_its_last_part(container: str) -> None:
+    email, name, message = map(container.format, ("email", "name", "message"))
+    result = recognised((email, "ada@example.com"), (name, "Ada"), (message, "Hello!"), ("x[y]", "1"))
+    assert result == Recognised(email="ada@example.com", username="Ada", message="Hello!", custom_fields={"x[y]": "1"})
+
+
+@pytest.mark.parametrize("name", ["form[email]", "contact[email]", "data.email", "email[0]", "Email-2", "E-MAIL"])
+def test_a_required_field_may_be_in_a_container(name: str) -> None:
+    assert recognised((name, "ada@example.com"), required_fields=("email",)).email == "ada@example.com"
+    assert faults((name, ""), ("x", "1"), required_fields=("email",)) == {name: (Fault.REQUIRED,)}
+    assert recognised(("a[phone]", "1"), required_fields=("phone",)).custom_fields == {"a[phone]": "1"}
+
+
+@pytest.mark.parametrize(
+    ("likelier", "other"),
+    [
+        ("email", "form[email]"),
+        ("mail", "form[email]"),
+        ("form[email]", "data[User][email]"),
+        ("data.email", "data.user.email"),
+        ("contact[email]", "company[email]"),
+        ("email", "Email-2"),
+        ("Email-2", "form[email]"),
+        ("data[email]", "data[Email-2]"),
+    ],
+)
+def test_the_shallower_of_two_counts_and_the_other_stays(likelier: str, other: str) -> None:
+    fields = [(other, "b@example.com"), (likelier, "a@example.com")]
+    for pairs in (fields, fields[::-1]):
+        result = recognised(*pairs)
+        assert (result.email, result.custom_fields) == ("a@example.com", {other: "b@example.com"})
+
+
+def test_parts_of_names_in_two_containers_are_those_of_two_people() -> None:
+    result = recognised(("name", "Ada Lovelace"), ("guest[first_name]", "Charles"), ("guest[last_name]", "Babbage"))
+    assert result.username == "Ada Lovelace"
+    assert list(result.custom_fields) == ["guest[first_name]", "guest[last_name]"]
+    assert recognised(("me[first_name]", "Ada"), ("me[last_name]", "Lovelace")).username == "Ada Lovelace"
+
+
+@pytest.mark.parametrize(
+    "name", ["items[0][name]", "fields[1].name", "guests[12].email", "Tel. name", "name of pet: x"]
+)
+def test_what_is_in_a_list_or_in_a_label_says_nothing_of_the_visitor(name: str) -> None:
+    result = recognised((name, "c@example.com"), ("x", "1"))
+    assert (result.username, result.email) == ("", "")
+    assert result.custom_fields == {name: "c@example.com", "x": "1"}
+
+
+@pytest.mark.parametrize("name", ["email", "form[email]", "_replyto"])
+@pytest.mark.parametrize(
+    ("value", "addresses"),
+    [
+        ("a@example.com,b@example.com", ("a@example.com", "b@example.com")),
+        (" a@example.com ; b@Example.com, ", ("a@example.com", "b@example.com")),
+        ("a@example.com,a@example.com", ("a@example.com",)),
+        (",".join(f"{letter}@example.com" for letter in "abcde"), tuple(f"{letter}@example.com" for letter in "abcde")),
+    ],
+)
+def test_a_list_of_addresses_is_where_answers_go(name: str, value: str, addresses: tuple[str, ...]) -> None:
+    result = recognised((name, value), ("message", "Hi"))
+    assert result.email == addresses[0]
+    is_list = len(addresses) > 1
+    assert result.reply_to == (addresses if is_list else ())
+    assert result.custom_fields == ({name: value} if is_list else {})
+
+
+def test_too_many_addresses_in_a_list_are_a_fault() -> None:
+    value = ",".join(f"{letter}@example.com" for letter in "abcdef")
+    assert faults(("email", value)) == {"email": (Fault.NOT_AN_ADDRESS,)}
+    assert faults(("email", "a@example.com," * 10_000)) == {"email": (Fault.NOT_AN_ADDRESS,)}
+
+
+@pytest.mark.parametrize(
     ("fields", "whole", "left"),
     [
         ([("first_name", "Ada"), ("last_name", "Lovelace")], "Ada Lovelace", []),
@@ -135,20 +215,20 @@ def test_a_pages_own_subject_goes_before_the_visitors_which_is_kept() -> None:
 @pytest.mark.parametrize("name", ["_replyto", "replyto", "reply_to"])
 def test_replyto_is_the_visitors_address_where_the_form_has_no_other(name: str) -> None:
     result = recognised((name, "a@example.com"), ("message", "Hi"))
-    assert (result.email, result.reply_to, result.custom_fields) == ("a@example.com", "", {})
+    assert (result.email, result.reply_to, result.custom_fields) == ("a@example.com", (), {})
     assert shown_names([name, "message"]) == {name, "message"}
 
 
 def test_replyto_beside_an_address_is_where_answers_go() -> None:
     result = recognised(("email", "a@example.com"), ("_replyto", "b@example.com"))
-    assert (result.email, result.reply_to, result.custom_fields) == ("a@example.com", "b@example.com", {})
+    assert (result.email, result.reply_to, result.custom_fields) == ("a@example.com", ("b@example.com",), {})
     assert shown_names(["email", "_replyto"]) == {"email"}
 
 
 @pytest.mark.parametrize("value", ["%email", "{{ email }}", "nonsense"])
 def test_a_replyto_that_is_no_address_does_not_stop_a_visitor_who_gave_one(value: str) -> None:
     result = recognised(("email", "a@example.com"), ("_replyto", value))
-    assert (result.reply_to, result.custom_fields) == ("", {"_replyto": value})
+    assert (result.reply_to, result.custom_fields) == ((), {"_replyto": value})
 
 
 def test_what_is_too_long_for_its_place_is_kept_in_the_table() -> None:
@@ -171,7 +251,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
     }
 
 
-@pytest.mark.parametrize("value", ["ada", "ada@", "@example.com", "a@b@example.com", "a@example.com, b@example.com"])
+@pytest.mark.parametrize("value", ["ada", "ada@", "@example.com", "a@b@example.com", "a@example.com, b", ","])
 def test_what_is_no_address_is_a_fault(value: str) -> None:
     assert faults(("email", value)) == {"email": (Fault.NOT_AN_ADDRESS,)}
     assert faults(("_replyto", value)) == {"_replyto": (Fault.NOT_AN_ADDRESS,)}
@@ -215,10 +295,18 @@ _NAMES = st.sampled_from(
         "constructor",
         "items[0][name]",
         "email[]",
+        "form[email]",
+        "data[User][email]",
+        "form[name]",
+        "contact.message",
+        "Email-2",
         "a\x00b",
     ]
 )
-_VALUES = st.one_of(st.text(max_size=12), st.sampled_from(["a@example.com", "b@example.com", "Ada", "Lovelace"]))
+_VALUES = st.one_of(
+    st.text(max_size=12),
+    st.sampled_from(["a@example.com", "b@example.com", "a@example.com,c@example.com", "Ada", "Lovelace"]),
+)
 
 
 @given(st.lists(st.tuples(_NAMES, _VALUES), max_size=12))
@@ -228,7 +316,14 @@ def test_nothing_that_was_typed_is_lost(fields: list[tuple[str, str]]) -> None:
     except SubmissionInvalid:
         return
     everything = "\0".join(
-        [result.email, result.username, result.message, result.subject, result.reply_to, *result.custom_fields.values()]
+        [
+            result.email,
+            result.username,
+            result.message,
+            result.subject,
+            *result.reply_to,
+            *result.custom_fields.values(),
+        ]
     )
     for _, value in fields:
         assert value.strip() in everything

@@ -48,6 +48,20 @@ def body(message: EmailMessage) -> str:
     return text
 
 
+def test_nested_json_and_a_list_of_addresses_become_one_reply_to(mailing: Service) -> None:
+    before = len(mailing.inbox.list())
+    document = {"data": {"email": "ada@example.com, charles@example.com", "name": "Ada", "message": "For two, please"}}
+    assert mailing.post("/forms/default", json=document, headers=BROWSER).status_code == 200
+    until = time.monotonic() + PATIENCE_S
+    while len(mailing.inbox.list()) == before:
+        assert time.monotonic() < until, "no mail came"
+        time.sleep(0.02)
+    message = mailing.newest()
+    assert [each.addr_spec for each in message["Reply-To"].addresses] == ["ada@example.com", "charles@example.com"]
+    assert "For two, please" in body(message)
+    assert "data.email: ada@example.com, charles@example.com" in body(message)
+
+
 def test_a_form_made_for_formspree_works_with_another_action_alone(mailing: Service) -> None:
     message = mailed(
         mailing,

@@ -146,7 +146,7 @@ requests = st.builds(
     to=address_lists,
     cc=address_lists,
     bcc=hidden_addresses,
-    reply_to=st.one_of(st.none(), addresses),
+    reply_to=st.lists(addresses, max_size=5).map(tuple),
     headers=st.one_of(st.just({}), headers),
     auto_submitted=st.sampled_from([None, *AutoSubmitted]),
 )

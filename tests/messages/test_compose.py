@@ -223,8 +223,13 @@ def test_everybody_is_shown_but_the_blind_copies() -> None:
 
 
 def test_replies_go_where_a_backend_says() -> None:
-    part = composed(username="Ada", email="ada@example.com", reply_to="desk@bücher.example")
+    part = composed(username="Ada", email="ada@example.com", reply_to=("desk@bücher.example",))
     assert part["Reply-To"] == "desk@xn--bcher-kva.example"
+    several = ("desk@bücher.example", "ada@example.com")
+    assert read_addresses(composed(reply_to=several)["Reply-To"]) == [
+        ("", "desk@xn--bcher-kva.example"),
+        ("", "ada@example.com"),
+    ]
 
 
 def refused(limit: int = 1024 * 1024, **given: Any) -> dict[str, list[str]]:
@@ -284,9 +289,9 @@ def test_every_bad_address_and_header_of_a_backend_is_named() -> None:
         to=("a@x.test", bad),
         cc=(bad,),
         bcc=("b@x.test", "c@x.test", bad),
-        reply_to=bad,
+        reply_to=(bad,),
         headers={"Bcc": "a", "X-A": "b"},
     )
     assert errors.keys() == {"To[1]", "Cc[0]", "Bcc[2]", "ReplyTo", "Headers.Bcc"}
     assert errors["To[1]"] == ["The To[1] field is not a valid e-mail address."]
-    COMPOSER.check(request(to=("a@x.test",), cc=("b@x.test",), reply_to="c@x.test", headers={"X-A": "b"}))
+    COMPOSER.check(request(to=("a@x.test",), cc=("b@x.test",), reply_to=("c@x.test",), headers={"X-A": "b"}))

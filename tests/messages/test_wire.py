@@ -128,15 +128,15 @@ def check_fields(part: WirePart, request: EmailRequest, message: Message) -> Non
     assert sorted(part.names) == sorted([*expected, *own])
     assert parsedate_to_datetime(part["Date"]) == NOW.replace(microsecond=0)
     assert re.fullmatch(r"<A3F2B1C9\.[0-9a-f]{24}@example\.org>", part["Message-ID"])
-    replies_to = (as_header_text(request.username), ascii_form(request.email))
-    if request.reply_to is not None:
-        replies_to = ("", ascii_form(request.reply_to))
-    assert read_addresses(part["Reply-To"]) == [replies_to]
+    replies_to = [(as_header_text(request.username), ascii_form(request.email))]
+    if request.reply_to:
+        replies_to = [("", ascii_form(address)) for address in request.reply_to]
+    assert read_addresses(part["Reply-To"]) == replies_to
     shown = [*map(ascii_form, recipients(request)), *map(ascii_form, request.cc)]
     cc = read_addresses(part["Cc"]) if request.cc else []
     assert read_addresses(part["To"]) + cc == [("", address) for address in shown]
     assert len(cc) == len(request.cc)
-    assert message.needs_smtputf8 == (not "".join([replies_to[1], *shown]).isascii())
+    assert message.needs_smtputf8 == (not "".join([*(address for _, address in replies_to), *shown]).isascii())
     assert read_text(part["Subject"]) == expected_subject(request)
     for name, value in extra.items():
         if name.lower().startswith("x-"):
@@ -221,8 +221,8 @@ def check_with_standard_library(content: bytes, part: WirePart, request: EmailRe
             assert read == intended_type(attachment.content_type)[1]
     if not message.needs_smtputf8:
         assert str(modern["Subject"]) == expected_subject(request)
-        (address,) = modern["Reply-To"].addresses
-        assert address.addr_spec == part["Reply-To"].rpartition("<")[2].rstrip(">")
+        replies_to = [address for _, address in read_addresses(part["Reply-To"])]
+        assert [each.addr_spec for each in modern["Reply-To"].addresses] == replies_to
         assert [each.addr_spec for each in modern["To"].addresses] == [*map(ascii_form, recipients(request))]
 
 
