@@ -60,9 +60,9 @@ def contents_of(body: bytes, mimetype: str, parameters: dict[str, str]) -> Conte
     Raises SubmissionInvalid (UNREADABLE, TOO_MANY_FIELDS, TOO_MANY_FILES), and UnsupportedMediaType for other types.
     """
     if mimetype == "application/x-www-form-urlencoded":
-        return _urlencoded(body)
+        return _urlencoded(body, parameters.get("charset", ""))
     if mimetype == "multipart/form-data":
-        return _multipart(body, parameters.get("boundary", ""))
+        return _multipart(body, parameters.get("boundary", ""), parameters.get("charset", ""))
     if mimetype == "application/json":
         return _json(body)
     raise UnsupportedMediaType(
@@ -70,7 +70,7 @@ def contents_of(body: bytes, mimetype: str, parameters: dict[str, str]) -> Conte
     )
 
 
-def _urlencoded(body: bytes) -> Contents:
+def _urlencoded(body: bytes, charset: str) -> Contents:
     """As the URL standard has it: `&` between, `+` is a space, a name without `=` has no value."""
     body = body.removeprefix(BOM_UTF8)
     # Counted first, so that a body of nothing but `&` is not taken apart.
@@ -87,7 +87,7 @@ def _urlencoded(body: bytes) -> Contents:
             pairs.append((_value(body, start, name_end), _value(body, name_end + 1, end)))
         if len(pairs) > MOST_FIELDS:
             break
-    return Contents(_decoded(pairs, {}, len(body)))
+    return Contents(_decoded(pairs, {}, charset, len(body)))
 
 
 def _value(body: bytes, start: int, end: int) -> bytes:
@@ -143,15 +143,18 @@ def _block(octets: bytes) -> bytes:
     return a2b_qp(octets).translate(_SIGNS)
 
 
-def _decoded(pairs: list[tuple[bytes, bytes]], charsets: Mapping[int, str], length: int) -> tuple[tuple[str, str], ...]:
+def _decoded(
+    pairs: list[tuple[bytes, bytes]], charsets: Mapping[int, str], charset: str, length: int
+) -> tuple[tuple[str, str], ...]:
     """All in one encoding, because a page has one; a field `_charset_` says which (HTML, section 4.10.18.5).
 
-    `charsets` are those of values that name their own, by their places (RFC 7578, section 4.6).
+    `charsets` are those of values that name their own, by their places (RFC 7578, section 4.6); `charset` is the whole
+    body's, as some programs say it.
     """
     if len(pairs) > MOST_FIELDS:
         raise SubmissionInvalid({"": [Fault.TOO_MANY_FIELDS]})
     own = {place: codec for place, charset in charsets.items() if (codec := own_decoder(pairs[place][1], charset))}
-    named = next((value.decode("latin-1") for name, value in pairs if name == b"_charset_"), "")
+    named = next((value.decode("latin-1") for name, value in pairs if name == b"_charset_"), charset)
     page = decoder_for(
         (octets for place, pair in enumerate(pairs) for octets in (pair[:1] if place in own else pair)), named
     )
@@ -165,7 +168,7 @@ def _decoded(pairs: list[tuple[bytes, bytes]], charsets: Mapping[int, str], leng
     return tuple(fields)
 
 
-def _multipart(body: bytes, boundary: str) -> Contents:
+def _multipart(body: bytes, boundary: str, charset: str) -> Contents:
     fields: list[tuple[bytes, bytes]] = []
     found: list[tuple[int, Part]] = []
     charsets: dict[int, str] = {}
@@ -185,7 +188,7 @@ def _multipart(body: bytes, boundary: str) -> Contents:
                 raise SubmissionInvalid({part.name.decode("utf-8", "replace"): [Fault.TOO_MANY_FILES]})
     except MultipartInvalid as error:
         raise SubmissionInvalid({"": [Fault.UNREADABLE]}) from error
-    texts = _decoded(fields, charsets, len(body))
+    texts = _decoded(fields, charsets, charset, len(body))
     return Contents(texts, tuple(File(*texts[place], part.content_type, part.content) for place, part in found))
 
 

@@ -83,6 +83,14 @@ def test_text_in_any_encoding_is_read(octets: bytes, named: str, text: str) -> N
     assert multipart(parts).fields == (("_charset_", named), ("text", text))
 
 
+@pytest.mark.parametrize("body", [b"name=%CF%F0", b"name=\xcf\xf0"])
+def test_the_encoding_of_a_whole_body_is_read_where_the_form_names_none(body: bytes) -> None:
+    assert contents_of(body, URLENCODED, {"charset": "windows-1251"}).fields == (("name", "Пр"),)
+    assert contents_of(body, URLENCODED, {"charset": "utf-8"}).fields == (("name", "Ïð"),)
+    named = body + b"&_charset_=koi8-r"
+    assert contents_of(named, URLENCODED, {"charset": "windows-1251"}).fields[0] == ("name", "оП")
+
+
 @pytest.mark.parametrize(
     ("label", "octets", "text"),
     [
