@@ -17,7 +17,7 @@ STAGGER_S = 0.25
 KEEPALIVE_S = 3
 """Silence after which the kernel asks whether the other side is still there, and again so often."""
 KEEPALIVES_LIMIT = 20
-"""Unanswered ones end the connection. Together they take longer than any reply is waited for."""
+"""Unanswered ones end the connection: no reply is to be expected from a machine that is gone for a minute."""
 
 
 def connect(addresses: Sequence[Address], deadline: float) -> socket.socket:
