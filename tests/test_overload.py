@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from app.emails.turnstile import SPARE_THREADS
-from app.web.body_reads import MOST_SLOW_OF_ONE, SLOW_S
 from tests.conftest import valid_request
 from tests.smtp_server import Deed, SMTPServer
 from tests.test_process import Answer, Running, running
@@ -161,32 +160,6 @@ class SlowBodies:
     def close(self) -> None:
         for connection in self._sockets:
             connection.close()
-
-
-@pytest.fixture
-def proxied(tmp_path: Path) -> Iterator[Running]:
-    """Behind a proxy on this machine, with its embedded inbox."""
-    with running(tmp_path, None, WEB_THREADS=str(THREADS), TRUSTED_PROXIES="127.0.0.1") as service:
-        yield service
-
-
-def post_from(service: Running, client: str) -> int:
-    return service.ask("POST", "/api/v1/emails", valid_request(), headers={"X-Forwarded-For": client})[0]
-
-
-def test_bodies_that_never_end_hold_a_few_threads_of_one_client_and_never_all(proxied: Running) -> None:
-    one = SlowBodies(proxied, ["192.0.2.1"] * MOST_SLOW_OF_ONE)
-    time.sleep(SLOW_S + 0.5)
-    assert post_from(proxied, "192.0.2.1") == 503
-    assert post_from(proxied, "192.0.2.2") == 201
-    many = SlowBodies(proxied, [f"198.51.100.{number}" for number in range(3 * THREADS)])
-    time.sleep(0.5)
-    for path in ("/test", "/health/live", "/docs"):
-        assert proxied.ask("GET", path)[0] == 200
-    assert post_from(proxied, "192.0.2.3") == 503
-    one.close()
-    many.close()
-    wait_until(lambda: post_from(proxied, "192.0.2.4") in (201, 429, 400))
 
 
 @pytest.mark.parametrize("header", ["Idempotency-Key: one", "Prefer: respond-async", "X-Nothing: 1"])

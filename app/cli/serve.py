@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import structlog
-from flask import Flask
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -31,6 +30,7 @@ from app.errors import SettingsInvalid
 from app.settings import Settings
 from app.storage.database import Database
 from app.storage.schema import migrate
+from app.web.asgi import ASGIApplication
 
 if TYPE_CHECKING:
     from app.emails.ringing import Ringer
@@ -39,9 +39,6 @@ log = structlog.get_logger(__name__)
 
 _MOST_CONNECTIONS = 4096
 """Of each process, also those that ask for nothing at the moment."""
-
-_LONGEST_IDLE_S = 600
-"""Of a thread: the most that the server takes."""
 
 _LARGEST_HEAD = 64 * 1024
 """Octets that the server itself takes of a request's head; what is larger than it may be is answered below this."""
@@ -74,12 +71,8 @@ def _server(settings: Settings) -> AbstractServer[Any]:
         "app:create_app",
         address=settings.host,
         port=settings.port,
-        interface=Interfaces.WSGI,
+        interface=Interfaces.ASGI,
         workers=settings.web_processes,
-        # Callers who wait for SMTP servers never take all threads: the others answer, if only that there is too much.
-        blocking_threads=settings.web_threads + SPARE_THREADS,
-        # Making a thread costs more than keeping one, and a crowd that needs many comes all at once.
-        blocking_threads_idle_timeout=_LONGEST_IDLE_S,
         # It counts connections: those that are only kept open must not keep the next caller out.
         backpressure=_most_connections(),
         # Decided beforehand, because while the server waits to see which it is, it waits without an end.
@@ -93,7 +86,6 @@ def _server(settings: Settings) -> AbstractServer[Any]:
         workers_kill_timeout=30,
         # A process that dies takes its own requests with it, not the service.
         respawn_failed_workers=True,
-        # Its warnings are about the number of threads, which waits for SMTP servers and not for processors.
         log_level=LogLevels.error,
         log_dictconfig=_SERVER_LOGGING,
     )
@@ -118,7 +110,7 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
-def load_application(*, is_check_taken: SharedLock) -> Flask:
+def load_application(*, is_check_taken: SharedLock) -> ASGIApplication:
     """Assemble the service in a process that serves, with housekeeping; the first one tries the SMTP servers."""
     settings = opened_settings()
     app = create_app(settings)
@@ -142,11 +134,17 @@ def load_application(*, is_check_taken: SharedLock) -> Flask:
             housekeeper.stop()
             office.close()
 
-    # Rings go on as long as requests do.
-    when_stopped(at_once=workers.stop_taking if isinstance(workers, Workers) else lambda: None, at_last=close)
     # The server ends its processes without running atexit; this is what multiprocessing runs instead.
     Finalize(None, close, exitpriority=10)
-    return app
+    # Rings go on as long as requests do.
+    stop_taking = workers.stop_taking if isinstance(workers, Workers) else lambda: None
+    return ASGIApplication(
+        app,
+        settings,
+        # Callers who wait for SMTP servers never take all threads: the others answer, if only that there is too much.
+        threads=settings.web_threads + SPARE_THREADS,
+        at_startup=partial(when_stopped, at_once=stop_taking, at_last=close),
+    )
 
 
 def _workers(office: Office) -> "Workers | Ringer":

@@ -14,17 +14,22 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def when_stopped(*, at_once: Callable[[], None], at_last: Callable[[], None]) -> None:
     """Call `at_once` when a signal to stop arrives, and `at_last`, before the process ends, if that takes too long.
 
-    Called on the main thread. The server sets handlers of its own afterwards, so none is set here.
+    Called on the main thread, once the server listens to signals: its event loop learns of them in another way, which
+    a handler does not disturb.
     """
     reading, writing = os.pipe()
-    os.set_blocking(writing, False)
-    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+
+    def tell(*_: object) -> None:
+        os.write(writing, b"!")
+
+    for number in _SIGNALS:
+        signal.signal(number, tell)
+        signal.siginterrupt(number, False)
     threading.Thread(target=_watch, args=(reading, at_once, at_last), name="stop", daemon=True).start()
 
 
 def _watch(reading: int, at_once: Callable[[], None], at_last: Callable[[], None]) -> None:
-    while os.read(reading, 1)[0] not in _SIGNALS:
-        pass
+    os.read(reading, 1)
     at_once()
     time.sleep(STOP_S)
     # A request that takes longer is cut off; its record says what became of it.

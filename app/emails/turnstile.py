@@ -10,10 +10,7 @@ from app.errors import Overloaded
 
 SPARE_THREADS = 16
 """Threads that callers of one configuration cannot take: half for other configurations, half for everything else."""
-READING = -1
-"""Who still receives a request waits, too, but for no configuration."""
 _CROWDED = "Too many messages are waiting for this SMTP configuration."
-_RECEIVING = "Too many requests are still being received."
 
 
 class Turn:
@@ -85,7 +82,7 @@ class Turnstile:
 
     def _demand_room(self, smtp_id: int, *, others: int) -> None:
         if self._inside[smtp_id] >= self._limit:
-            raise Overloaded(_RECEIVING if smtp_id == READING else _CROWDED)
+            raise Overloaded(_CROWDED)
         if others >= self._limit_of_all:
             raise Overloaded("Too many requests are waiting.")
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from flask import Request
-from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from app.errors import SubmissionInvalid
+from app.errors import Overloaded, SubmissionInvalid
 from app.forms.recognition import recognise
 from app.forms.submission import Submission
 from app.intake.bodies import LONGEST_VALUE, Contents, File, contents_of
@@ -18,6 +18,7 @@ from app.model.attachment import Attachment
 from app.model.clock import Clock
 from app.model.form import Fault, Form
 from app.settings import MessageLimits
+from app.web.body_reads import read_body
 from app.web.media_types import media_type
 
 LONGEST_NAME = 200
@@ -53,15 +54,11 @@ def read_contents(request: Request, *, clock: Clock) -> Contents:
     Raises SubmissionInvalid for what cannot be read or is made of too many pieces, RequestEntityTooLarge for more than
     the service takes, and UnsupportedMediaType.
     """
-    limit = request.max_content_length
-    body = request.get_data(cache=False) if limit is None or (request.content_length or 0) <= limit else None
-    # Of a chunked body werkzeug returns what the limit allows and says nothing of the rest.
-    if body is None or (request.content_length is None and limit is not None and len(body) >= limit):
+    try:
+        body = read_body(request)
+    except RequestEntityTooLarge:
         _drain(request, clock)
-        raise RequestEntityTooLarge
-    if len(body) < (request.content_length or 0):
-        # The connection broke, and half of a message must not pass for the whole; pairs would not tell.
-        raise SubmissionInvalid({"": [Fault.UNREADABLE]})
+        raise
     return replace(contents_of(body, request.mimetype, request.mimetype_params), length=len(body))
 
 
@@ -130,7 +127,7 @@ def _drain(request: Request, clock: Clock) -> None:
         return
     stream, until, drained = request.environ["wsgi.input"], clock() + _LONGEST_DRAINING, 0
     # The browser may have gone away; there is nobody left to answer then.
-    with suppress(OSError):
+    with suppress(OSError, HTTPException, Overloaded):
         while drained <= _MOST_DRAINED and clock() < until and (block := stream.read(_BLOCK)):
             drained += len(block)
 

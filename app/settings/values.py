@@ -67,6 +67,8 @@ class Settings:
     web_processes: int = 1
     web_threads: int = 64
     keep_alive_s: int = 75
+    body_memory: int = 128 * 1024 * 1024
+    """Octets of all request bodies that a process holds at a time."""
     secret_keys: tuple[str, ...] = field(default=(), repr=False)
     smtp_configurations: tuple[SMTPConfiguration, ...] = ()
     reception_email: str = ""

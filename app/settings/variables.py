@@ -100,6 +100,13 @@ VARIABLES = (
     Variable("WEB_PROCESSES", "web_processes", whole_number(1, 256), "1", "processes that serve"),
     Variable("WEB_THREADS", "web_threads", whole_number(1, 4096), "64", "threads in each process"),
     Variable(
+        "BODY_MEMORY_BYTES",
+        "body_memory",
+        _COUNT,
+        "134217728",
+        "request bodies that each process holds at a time; more are asked to come again",
+    ),
+    Variable(
         "KEEP_ALIVE_SECONDS",
         "keep_alive_s",
         whole_number(1, 3600),

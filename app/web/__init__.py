@@ -4,7 +4,6 @@ from flask import Flask
 
 from app.emails.office import Office
 from app.web import door, errors, headers, own_url, probes
-from app.web.body_reads import BodyReads
 from app.web.header_limits import HeaderLimits
 from app.web.versions import VersionNegotiation, supported_versions
 
@@ -16,7 +15,6 @@ def register(app: Flask, office: Office) -> None:
     door.register(app, office)
     errors.register(app)
     probes.register(app, office)
-    app.wsgi_app = BodyReads(app.wsgi_app, office.settings, office.turnstile)  # type: ignore[method-assign]
 
 
 def surround(app: Flask, office: Office) -> None:

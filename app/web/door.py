@@ -15,7 +15,7 @@ from app.guards.admission import Admission, Verdict
 from app.guards.client_address import client_key
 from app.model.access import Caller
 from app.web.authentication import demand_access, identify
-from app.web.body_reads import TURN
+from app.web.body_reads import SMALL_BODY, TOKEN, TURN
 from app.web.current import current_globals, current_request
 from app.web.header_limits import demand_small_head
 from app.web.media_types import JSON, accepts_json, require_no_content_coding
@@ -25,8 +25,6 @@ from app.web.versions import APICall, api_call
 
 THROTTLE_RETRY_AFTER_S = 60
 _ONLY_SMTP_ID = re.compile(rb"smtpId=([0-9]{1,9})", re.IGNORECASE)
-_LARGE_BODY = 64 * 1024
-"""Octets that may take a while to arrive."""
 _PROBES = frozenset({"/test", "/health/live", "/health/ready", "/metrics"})
 _FILES = frozenset({"assets", "static"})
 """Segments of the routes of scripts, styles and images."""
@@ -145,7 +143,10 @@ def _client(office: Office, request: Request) -> str:
 
 def _identify(office: Office, request: Request) -> Caller | None:
     """The caller with a valid token. A blocked client that shows one wrong token after the other costs no look-ups."""
-    return identify(office.registry.live, may_ask=lambda: office.gate.may_ask_for_token(_client(office, request)))
+    who = identify(office.registry.live, may_ask=lambda: office.gate.may_ask_for_token(_client(office, request)))
+    if who is not None:
+        request.environ[TOKEN] = who.token_id
+    return who
 
 
 def _take_a_turn(office: Office, request: Request) -> None:
@@ -161,9 +162,13 @@ def _take_a_turn(office: Office, request: Request) -> None:
         if named is None:
             return
         smtp_id = int(named[1])
-    request.environ[TURN] = turn = office.turnstile.admit(smtp_id)
-    if (request.content_length or _LARGE_BODY) < _LARGE_BODY:
-        office.turnstile.work(turn)
+    turn = office.turnstile.admit(smtp_id)
+    if (request.content_length or SMALL_BODY + 1) > SMALL_BODY:
+        # Its body may take a while to arrive, and nobody's place is kept until then.
+        office.turnstile.end(turn)
+        return
+    request.environ[TURN] = turn
+    office.turnstile.work(turn)
 
 
 def _check_version(call: APICall) -> None:

@@ -144,5 +144,4 @@ def test_a_bearer_token_is_no_client(apiops_service: Service, client: ClientCred
 
 def test_a_form_that_is_too_large_is_refused(make_service: MakeService) -> None:
     service = make_service()
-    service.app.config["MAX_CONTENT_LENGTH"] = 1000
-    refused(ask(service, GRANT | {"client_id": "x" * 1000}), 413, "request_entity_too_large")
+    refused(ask(service, GRANT | {"client_id": "x" * 20_000}), 413, "request_entity_too_large")
