@@ -30,6 +30,7 @@ from app.settings import GuardSettings, Settings
 from app.storage.database import Database
 from app.storage.schema import migrate
 from app.storage.tables import metadata
+from app.storage.times import to_ms
 
 TAKES_LONG = pytest.mark.skipif("CI" not in os.environ, reason="takes long: runs in CI, and elsewhere with CI=1")
 """For rigs that start whole services and wait for leases to end."""
@@ -156,6 +157,11 @@ def _empty_sqlite() -> bytes:
         return file.read_bytes()
 
 
+def share_clock(office: Office) -> None:
+    """Let the database server have the process's clock, too, which a test sets."""
+    office.database.now_ms = lambda connection: to_ms(office.clock())  # type: ignore[method-assign]
+
+
 MakeService = Callable[..., Service]
 
 
@@ -175,6 +181,8 @@ def assembling(directory: Path) -> Iterator[MakeService]:
         )
         app = create_app(settings, clock=clock)
         offices.append(app.extensions["letterbox"])
+        if clock is not utc_now:
+            share_clock(offices[-1])
         return Service(app, app.test_client(), InboxStore(directory / "inbox"))
 
     yield make

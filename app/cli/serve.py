@@ -115,7 +115,7 @@ def load_application(*, is_check_taken: SharedLock) -> ASGIApplication:
     settings = opened_settings()
     app = create_app(settings)
     office: Office = app.extensions["letterbox"]
-    housekeeper = Housekeeper(office, office.clock)
+    housekeeper = Housekeeper(office)
     housekeeper.start()
     if is_check_taken.acquire(block=False):
         threading.Thread(

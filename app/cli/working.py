@@ -24,7 +24,7 @@ def working_office() -> Iterator[tuple[Office, str]]:
     try:
         migrate(office.database)
         demand_readable_connections(settings, office.database)
-        housekeeper = Housekeeper(office, office.clock)
+        housekeeper = Housekeeper(office)
         housekeeper.start()
         try:
             yield office, url

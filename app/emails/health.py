@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
+from sqlalchemy import Connection
 
 from app.emails.office import Office
 from app.errors import RecordUnavailable
@@ -131,9 +132,8 @@ class HealthMonitor:
         if (trouble := database.trouble()) is not None:
             self._written_at = float("-inf")
             return _Look(database=Check(False, trouble), cause=trouble)
-        now_ms = to_ms(self._office.clock())
         try:
-            oldest_due_ms = database.read(lambda connection: queue.oldest_due_ms(connection, now_ms=now_ms))
+            oldest_due_ms = database.read(self._oldest_due_ms)
         except RecordUnavailable as error:
             self._written_at = float("-inf")
             return _Look(database=_DOES_NOT_ANSWER, cause=str(error.__cause__))
@@ -146,6 +146,12 @@ class HealthMonitor:
                 self._written_at = float("-inf")
                 check, cause = _DOES_NOT_WRITE, str(error.__cause__)
         return _Look(database=check, oldest_due_ms=oldest_due_ms, is_queue_known=True, cause=cause)
+
+    def _oldest_due_ms(self, connection: Connection) -> int | None:
+        """By this process's clock."""
+        now_ms = self._office.database.now_ms(connection)
+        oldest_due_ms = queue.oldest_due_ms(connection, now_ms=now_ms)
+        return None if oldest_due_ms is None else oldest_due_ms - now_ms + to_ms(self._office.clock())
 
     def _tell(self, health: Health, *, cause: str | None) -> None:
         """In the log when it changes, with what a monitor is not told."""

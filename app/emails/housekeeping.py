@@ -9,7 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from time import monotonic, sleep
 
@@ -20,7 +20,6 @@ from app.connections.access import ISSUE_TOKEN
 from app.emails.monthly_test import send_monthly_test
 from app.emails.office import Office
 from app.emails.record import KEY_LIFETIME, LEASE, renew_leases, settle_abandoned
-from app.model.clock import Clock
 from app.storage import access_tokens, audit, blocks, cooldowns, emails, form_marks, idempotency, submission_shares
 from app.storage.times import to_ms
 
@@ -49,16 +48,15 @@ class _Duty:
 class Housekeeper:
     """Performs each duty when it is due, until `stop`.
 
-    `now` (seconds, never set back) says when that is, so that nothing waits for a `clock` that was put right.
+    `now` (seconds, never set back) says when that is, so that nothing waits for a clock that was put right.
     """
 
     office: Office
-    clock: Clock
     now: Callable[[], float] = monotonic
     _duties: list[_Duty] = field(init=False)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _threads: list[threading.Thread] = field(default_factory=list)
-    _tended_at: tuple[float, datetime] | None = None
+    _tended_at: tuple[float, int] | None = None
 
     def __post_init__(self) -> None:
         self._duties = [
@@ -98,17 +96,17 @@ class Housekeeper:
 
     def _tend_leases(self, office: Office) -> None:
         """Renew this process's leases, then settle what others left behind."""
-        now, moment = self.now(), self.clock()
+        now, moment_ms = self.now(), office.database.read(office.database.now_ms)
         # When the database or the whole machine was away, or the clock was put forward, nobody could renew. The living
         # get a turn before anybody is taken for dead.
         is_back = (
             self._tended_at is not None
-            and max(timedelta(seconds=now - self._tended_at[0]), moment - self._tended_at[1]) > LEASE / 2
+            and max(now - self._tended_at[0], (moment_ms - self._tended_at[1]) / 1000) > LEASE.total_seconds() / 2
         )
         renew_leases(office)
         if not is_back:
             settle_abandoned(office)
-        self._tended_at = now, moment
+        self._tended_at = now, moment_ms
 
     def _prune(self, office: Office) -> None:
         prune(office, pause=lambda pause_s: not self._stopped.wait(pause_s))
@@ -173,7 +171,17 @@ def _portions(office: Office) -> dict[str, Callable[[Connection], int]]:
     # While a repeated request is answered with it, a record is there.
     emails_before = to_ms(now - max(timedelta(days=office.settings.email_retention_days), _LEAST_RETENTION))
     cooldowns_before = to_ms(now - timedelta(days=office.settings.cooldown_retention_days))
-    now_ms, keys_before = to_ms(now), to_ms(now - KEY_LIFETIME)
+    now_ms = to_ms(now)
+    key_lifetime_ms = KEY_LIFETIME // timedelta(milliseconds=1)
+
+    # What a clock that is ahead deletes too early would let a repeated request be sent again.
+    def prune_keys(connection: Connection) -> int:
+        older_than_ms = office.database.now_ms(connection) - key_lifetime_ms
+        return idempotency.prune(connection, older_than_ms=older_than_ms)
+
+    def prune_marks(connection: Connection) -> int:
+        return form_marks.prune(connection, now_ms=office.database.now_ms(connection))
+
     return {
         "emails": partial(emails.prune, older_than_ms=emails_before),
         "cooldowns": partial(cooldowns.prune, older_than_ms=cooldowns_before),
@@ -181,7 +189,7 @@ def _portions(office: Office) -> dict[str, Callable[[Connection], int]]:
         "access_tokens": partial(access_tokens.prune, older_than_ms=now_ms),
         # Clients come for a token every hour; what people did stays on record.
         "audit_entries": partial(audit.prune, action=ISSUE_TOKEN, older_than_ms=emails_before),
-        "idempotency_keys": partial(idempotency.prune, older_than_ms=keys_before),
-        "form_marks": partial(form_marks.prune, now_ms=now_ms),
+        "idempotency_keys": prune_keys,
+        "form_marks": prune_marks,
         "submission_shares": partial(submission_shares.prune, older_than_ms=now_ms - _SHARES_KEPT_MS),
     }

@@ -1,14 +1,16 @@
 """What a repeated request is answered with: the record of the first one (spec: delivery, "Idempotency")."""
 
 from dataclasses import replace
+from datetime import timedelta
+
+from sqlalchemy import Connection
 
 from app.emails.office import Office
 from app.emails.record import KEY_LIFETIME
 from app.errors import KeyInUse, KeyMismatch, KeyRecordGone
 from app.model.email import Email, Phase, Status
 from app.storage import emails, idempotency
-from app.storage.idempotency import IdempotencyKey
-from app.storage.times import to_ms
+from app.storage.idempotency import IdempotencyKey, KnownKey
 
 
 def earlier_email(office: Office, key: IdempotencyKey) -> Email | None:
@@ -17,8 +19,12 @@ def earlier_email(office: Office, key: IdempotencyKey) -> Email | None:
     Raises KeyMismatch, KeyInUse, KeyRecordGone and RecordUnavailable. The record is read instead of a stored answer, so
     a crash in the middle of the first request is answered truthfully, too.
     """
-    valid_from_ms = to_ms(office.clock() - KEY_LIFETIME)
-    known = office.database.read(lambda connection: idempotency.find(connection, key, valid_from_ms=valid_from_ms))
+
+    def find(connection: Connection) -> KnownKey | None:
+        valid_from_ms = office.database.now_ms(connection) - KEY_LIFETIME // timedelta(milliseconds=1)
+        return idempotency.find(connection, key, valid_from_ms=valid_from_ms)
+
+    known = office.database.read(find)
     if known is None:
         return None
     if known.fingerprint != key.fingerprint:

@@ -61,7 +61,7 @@ class Office:
         templates = Templates(settings.templates_dir / "email")
         composer = Composer(templates, settings.limits)
         self_test.run(composer)
-        database = Database(settings.database_url)
+        database = Database(settings.database_url, clock=clock)
         metrics = Metrics()
         deliverer = Deliverer(clock=clock)
         return cls(

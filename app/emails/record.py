@@ -22,7 +22,7 @@ from app.model.outcome import Attempt, Outcome
 from app.storage import emails, idempotency, queue
 from app.storage.idempotency import IdempotencyKey
 from app.storage.queue import QueuedMessage
-from app.storage.times import to_ms
+from app.storage.times import from_ms, to_ms
 
 log = structlog.get_logger(__name__)
 
@@ -40,9 +40,8 @@ _MOST_IDS = 10
 
 _TURN_OF_THE_OLDEST = 4
 
-_MILLISECOND = timedelta(milliseconds=1)
-_LEASE_MS = LEASE // _MILLISECOND
-_KEY_LIFETIME_MS = KEY_LIFETIME // _MILLISECOND
+_LEASE_MS = LEASE // timedelta(milliseconds=1)
+_KEY_LIFETIME_MS = KEY_LIFETIME // timedelta(milliseconds=1)
 
 
 def open_record(office: Office, draft: Email, *, key: IdempotencyKey | None = None) -> Email:
@@ -69,9 +68,9 @@ def open_queued_record(
 
 def count_without_record(office: Office, draft: Email, *, also: Also | None) -> None:
     """What a submission does to its form's cooldown, and `also`, without the email. Raises what the others raise."""
-    now_ms = to_ms(office.clock())
 
     def work(connection: Connection) -> Refusal | None:
+        now_ms = office.database.now_ms(connection)
         refusal = reservation.reserve(office, connection, draft, now_ms=now_ms)
         if refusal is None and also is not None:
             also(connection, draft)
@@ -87,9 +86,9 @@ def hand_over(office: Office, email: Email) -> None:
 
     Raises RecordUnavailable when that cannot be written, or when the email has been given up in the meantime.
     """
-    now_ms = to_ms(office.clock())
 
     def work(connection: Connection) -> bool:
+        now_ms = office.database.now_ms(connection)
         is_held = reservation.hold(office, connection, email, now_ms=now_ms)
         # A queued one is delivered without it, too: it was counted when another process took it for abandoned.
         return (is_held or email.is_queued) and emails.mark_handed_over(
@@ -107,8 +106,7 @@ def settle(office: Office, email: Email, *, attempts: tuple[Attempt, ...], statu
     `attempts` are those of this round, and `status` is what they came to. What failed now is Sent all the same where
     somebody got it in an earlier round.
     """
-    now = office.clock()
-    now_ms = to_ms(now)
+    now, now_ms = office.clock(), office.database.now_ms
     tried = email.with_attempts(attempts)
     accepted = tried.accepted
     if status is Status.FAILED and accepted:
@@ -126,8 +124,9 @@ def settle(office: Office, email: Email, *, attempts: tuple[Attempt, ...], statu
         # What was settled as abandoned has had its cooldown counted. Now it only learns the truth; or it was queued
         # again since then, and has no reservation.
         is_own = emails.settle(connection, settled)
-        if is_own and (not email.is_queued or reservation.hold(office, connection, email, now_ms=now_ms)):
-            reservation.settle(office, connection, settled, now_ms=now_ms)
+        if is_own and (not email.is_queued or reservation.hold(office, connection, email, now_ms=now_ms(connection))):
+            # By the moment that is on record, which a late reply finds it by.
+            reservation.settle(office, connection, settled, now_ms=to_ms(now))
         if email.is_queued and not settled.keeps_message:
             queue.remove_message(connection, email.id)
 
@@ -158,7 +157,8 @@ def put_back(
     )
 
     def work(connection: Connection) -> None:
-        queue.put_back(connection, waiting, next_attempt_ms=to_ms(next_attempt_at), queued=queued)
+        next_attempt_ms = office.database.moment_ms(connection, next_attempt_at)
+        queue.put_back(connection, waiting, next_attempt_ms=next_attempt_ms, queued=queued)
 
     # The mark of the hand-over outlives a power failure. Alone it would leave this email as uncertain.
     office.write_outcome(work, outlives_power=True)
@@ -174,13 +174,12 @@ def claim(office: Office, *, limit: int = 1) -> list[Email]:
     ones takes three quarters of the work, and nobody's waiting lasts until the email expires.
     """
     oldest = sum(turn % _TURN_OF_THE_OLDEST == 0 for turn in islice(office.turns, limit))
-    now_ms = to_ms(office.clock())
-    lease_until_ms = now_ms + _LEASE_MS
-    taken = office.database.write(
-        lambda connection: queue.claim(
-            connection, now_ms=now_ms, lease_until_ms=lease_until_ms, limit=limit, oldest=oldest
-        )
-    )
+
+    def work(connection: Connection) -> list[Email]:
+        now_ms = office.database.now_ms(connection)
+        return queue.claim(connection, now_ms=now_ms, lease_until_ms=now_ms + _LEASE_MS, limit=limit, oldest=oldest)
+
+    taken = office.database.write(work)
     office.under_way.update((email.id, email) for email in taken)
     return taken
 
@@ -195,9 +194,9 @@ def leave(office: Office, email: Email) -> None:
 def renew_leases(office: Office) -> None:
     """Say of every email that this process is sending that it still is."""
     under_way = list(office.under_way.values())
-    now_ms = to_ms(office.clock())
 
     def work(connection: Connection) -> None:
+        now_ms = office.database.now_ms(connection)
         for email in under_way:
             emails.renew_lease(connection, email, lease_until_ms=now_ms + _LEASE_MS)
             reservation.hold(office, connection, email, now_ms=now_ms)
@@ -211,9 +210,9 @@ def settle_abandoned(office: Office) -> None:
 
     Uncertain once they were handed over; before that Failed, or to be tried again where a worker delivers them.
     """
-    now_ms = to_ms(office.clock())
 
     def work(connection: Connection) -> list[Email]:
+        now_ms = office.database.now_ms(connection)
         abandoned = emails.settle_abandoned(connection, now_ms=now_ms)
         for email in abandoned:
             reservation.settle(office, connection, email, now_ms=now_ms)
@@ -245,20 +244,21 @@ def _write_row(
     also: Also | None = None,
 ) -> bool:
     """One transaction for everything that an email begins with. False, with nothing written, when its id is taken."""
-    now_ms = to_ms(office.clock())
-    valid_from_ms = now_ms - _KEY_LIFETIME_MS
 
-    def is_known(connection: Connection) -> bool:
+    def is_known(connection: Connection, valid_from_ms: int) -> bool:
         return key is not None and idempotency.find(connection, key, valid_from_ms=valid_from_ms) is not None
 
     def work(connection: Connection) -> bool | Refusal | KeyTaken:
-        if is_known(connection):
+        now_ms = office.database.now_ms(connection)
+        valid_from_ms = now_ms - _KEY_LIFETIME_MS
+        if is_known(connection, valid_from_ms):
             return KeyTaken()
         refusal = reservation.reserve(office, connection, email, now_ms=now_ms)
         if refusal is not None:
             # Where another process has just recorded the same request, that is what the sender has to wait for.
-            return KeyTaken() if is_known(connection) else refusal
-        if not emails.add(connection, email, lease_until_ms=None if queued else now_ms + _LEASE_MS):
+            return KeyTaken() if is_known(connection, valid_from_ms) else refusal
+        row = email if queued is None else email.due_at(from_ms(now_ms))
+        if not emails.add(connection, row, lease_until_ms=None if queued else now_ms + _LEASE_MS):
             reservation.settle(office, connection, email, now_ms=now_ms)
             return False
         if queued is not None:
@@ -273,11 +273,8 @@ def _write_row(
         return True
 
     # What is answered with 202 is a promise, and so is the answer to a repeated request.
-    result = office.database.write(
-        work,
-        outlives_power=queued is not None or key is not None,
-        never_refuses=key is None and also is None,
-    )
+    is_promise, is_plain = queued is not None or key is not None, key is None and also is None
+    result = office.database.write(work, outlives_power=is_promise, never_refuses=is_plain)
     if isinstance(result, KeyTaken):
         raise result
     if isinstance(result, Refusal):

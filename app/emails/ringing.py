@@ -13,7 +13,6 @@ from app.emails.broker import Broker
 from app.emails.office import Office
 from app.errors import RecordUnavailable
 from app.storage import queue
-from app.storage.times import to_ms
 
 log = structlog.get_logger(__name__)
 
@@ -77,10 +76,11 @@ def ring_for_due(office: Office, broker: Broker) -> int:
     waiting = broker.waiting()
     if waiting is None:
         return 0
-    now_ms = to_ms(office.clock())
     try:
         due = office.database.read(
-            lambda connection: queue.due_ids(connection, now_ms=now_ms, limit=waiting + _MOST_RINGS)
+            lambda connection: queue.due_ids(
+                connection, now_ms=office.database.now_ms(connection), limit=waiting + _MOST_RINGS
+            )
         )
     except RecordUnavailable as error:
         log.error("the queue cannot be read", cause=str(error.__cause__))

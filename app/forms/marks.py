@@ -68,13 +68,12 @@ def used_token(token: FormToken) -> Mark:
 
 def reference_of(office: Office, marks: tuple[Mark, ...]) -> str | None:
     """Under which reference it was received before. Raises RecordUnavailable."""
-    now_ms = to_ms(office.clock())
 
     def find(connection: Connection) -> str | None:
+        now_ms, ahead_ms = _now_ms(office, connection)
+        latest_ms = ahead_ms + form_marks.CLOCK_DRIFT_MS
         found = (
-            form_marks.find(
-                connection, mark.digest, now_ms=now_ms, latest_ms=mark.expires_ms + form_marks.CLOCK_DRIFT_MS
-            )
+            form_marks.find(connection, mark.digest, now_ms=now_ms, latest_ms=mark.expires_ms + latest_ms)
             for mark in marks
         )
         return next((reference for reference in found if reference is not None), None)
@@ -82,15 +81,22 @@ def reference_of(office: Office, marks: tuple[Mark, ...]) -> str | None:
     return office.database.read(find)
 
 
-def add(connection: Connection, marks: tuple[Mark, ...], email: Email) -> None:
+def add(office: Office, connection: Connection, marks: tuple[Mark, ...], email: Email) -> None:
     """Make the marks, for this email. Raises AlreadyReceived or CheckFailed where one of them is there."""
-    now_ms = to_ms(email.created_at)
+    now_ms, ahead_ms = _now_ms(office, connection)
     for mark in marks:
-        if form_marks.add(connection, mark.digest, reference=email.id, expires_ms=mark.expires_ms, now_ms=now_ms):
+        expires_ms = mark.expires_ms + ahead_ms
+        if form_marks.add(connection, mark.digest, reference=email.id, expires_ms=expires_ms, now_ms=now_ms):
             continue
         if mark.failure is not None:
             raise CheckFailed(mark.failure)
         raise AlreadyReceived
+
+
+def _now_ms(office: Office, connection: Connection) -> tuple[int, int]:
+    """The moment by which marks are judged, and how far that clock is ahead of this process's."""
+    now_ms = office.database.now_ms(connection)
+    return now_ms, now_ms - to_ms(office.clock())
 
 
 def _content(form: Form, recognised: Recognised, submission: Submission) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from sqlalchemy import Connection
 
@@ -55,10 +56,10 @@ def retry_submissions(
 
 
 def _queue_again(office: Office, email_id: str, status: Status, *, recipients: tuple[str, ...], smtp_id: int) -> bool:
-    now = office.clock()
-    times = {"now_ms": to_ms(now), "expires_ms": to_ms(now + retries.LIFETIME_OF_SUBMISSIONS)}
+    lifetime_ms = retries.LIFETIME_OF_SUBMISSIONS // timedelta(milliseconds=1)
 
     def work(connection: Connection) -> bool:
+        now_ms = office.database.now_ms(connection)
         email = emails.find(connection, email_id)
         kept = queue.find_message(connection, email_id)
         if email is None or kept is None or email.status is not status:
@@ -68,7 +69,8 @@ def _queue_again(office: Office, email_id: str, status: Status, *, recipients: t
         if not missing:
             return False
         queued = QueuedMessage(message=readdressed(kept.message, recipients), recipients=missing, catch_all=None)
-        return queue.queue_again(connection, replace(email, requested_smtp_id=smtp_id), queued, **times)
+        again = replace(email, requested_smtp_id=smtp_id)
+        return queue.queue_again(connection, again, queued, now_ms=now_ms, expires_ms=now_ms + lifetime_ms)
 
     # What is queued is a promise: without it the operator would be told of mail that is not sent.
     return office.database.write(work, outlives_power=True)

@@ -45,7 +45,7 @@ def submit(office: Office, form: Form, submission: Submission, visitor: Visitor)
         limits.demand_room(connection, form, email, share=share)
         if not is_bot:
             limits.use_share(connection, email, share=share)
-        marks.add(connection, (*repeats, *spent), email)
+        marks.add(office, connection, (*repeats, *spent), email)
 
     # What fell into the honeypot is treated the same in everything but the mail, so that a bot learns nothing.
     is_bot = is_caught(submission)

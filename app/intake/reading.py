@@ -4,7 +4,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from time import monotonic
 
 from flask import Request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -15,7 +15,6 @@ from app.forms.submission import Submission
 from app.intake.bodies import LONGEST_VALUE, Contents, File, contents_of
 from app.messages.attachments import attachment_faults, attachment_of
 from app.model.attachment import Attachment
-from app.model.clock import Clock
 from app.model.form import Fault, Form
 from app.settings import MessageLimits
 from app.web.body_reads import read_body
@@ -29,7 +28,7 @@ _MARKUP = 200
 """Octets around one field of a page that gives back what was typed; a page has some 2,000 beside them."""
 
 _MOST_DRAINED = 64 * 1024 * 1024
-_LONGEST_DRAINING = timedelta(seconds=20)
+_LONGEST_DRAINING_S = 20.0
 _BLOCK = 64 * 1024
 
 _NOT_IN_FILE_NAMES = str.maketrans(dict.fromkeys('"<>|:*?;', "_"))
@@ -48,7 +47,7 @@ class Typed:
     is_whole: bool = True
 
 
-def read_contents(request: Request, *, clock: Clock) -> Contents:
+def read_contents(request: Request) -> Contents:
     """The fields and files of the body, not judged yet.
 
     Raises SubmissionInvalid for what cannot be read or is made of too many pieces, RequestEntityTooLarge for more than
@@ -57,7 +56,7 @@ def read_contents(request: Request, *, clock: Clock) -> Contents:
     try:
         body = read_body(request)
     except RequestEntityTooLarge:
-        _drain(request, clock)
+        _drain(request)
         raise
     return replace(contents_of(body, request.mimetype, request.mimetype_params), length=len(body))
 
@@ -118,17 +117,17 @@ def _faults_of_fields(contents: Contents, form: Form) -> dict[str, Sequence[Faul
     return {}
 
 
-def _drain(request: Request, clock: Clock) -> None:
+def _drain(request: Request) -> None:
     """Take in what the browser is still sending, within a bound: it looks for an answer only after that.
 
     The server closes the connection on what nobody read, and then the browser shows a broken connection instead.
     """
     if (request.content_length or 0) > _MOST_DRAINED:
         return
-    stream, until, drained = request.environ["wsgi.input"], clock() + _LONGEST_DRAINING, 0
+    stream, until_s, drained = request.environ["wsgi.input"], monotonic() + _LONGEST_DRAINING_S, 0
     # The browser may have gone away; there is nobody left to answer then.
     with suppress(OSError, HTTPException, Overloaded):
-        while drained <= _MOST_DRAINED and clock() < until and (block := stream.read(_BLOCK)):
+        while drained <= _MOST_DRAINED and monotonic() < until_s and (block := stream.read(_BLOCK)):
             drained += len(block)
 
 

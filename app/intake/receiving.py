@@ -1,7 +1,6 @@
 """`POST /forms/<key>`: where forms send what visitors write."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
 from http import HTTPStatus
 
 import structlog
@@ -16,7 +15,7 @@ from app.intake import answers
 from app.intake.reading import read_contents, submission_of
 from app.intake.refusals import REFERRER_REMEDY
 from app.intake.visit import Visit, visitor_of
-from app.model.clock import Clock
+from app.model.clock import Seconds, monotonic_s
 from app.model.form import Form
 from app.web.authentication import access
 
@@ -25,27 +24,28 @@ log = structlog.get_logger(__name__)
 FindForm = Callable[[Office, str], Form]
 Submit = Callable[[Office, Form, Submission, Visitor], Receipt]
 
+_HOUR_S = 3600
 _METHODS = ("OPTIONS", "POST")
 
 
 class UnknownOrigins:
     """Says in the log, once an hour for each form, that its pages do not say where they are."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._said: dict[str, datetime] = {}
+    def __init__(self, now: Seconds = monotonic_s) -> None:
+        self._now = now
+        self._said_at: dict[str, float] = {}
 
     def note(self, visit: Visit) -> None:
-        key, now = visit.form.key if visit.form else "", self._clock()
-        if key not in self._said or now >= self._said[key] + timedelta(hours=1):
-            self._said[key] = now
+        key, now = visit.form.key if visit.form else "", self._now()
+        if key not in self._said_at or now >= self._said_at[key] + _HOUR_S:
+            self._said_at[key] = now
             log.warning("a form's pages do not say where they are", form=key, remedy=REFERRER_REMEDY)
 
 
 def create(office: Office, *, find: FindForm, submit: Submit) -> Blueprint:
     """The view and what surrounds it; errors that pass through it are answered here, in the visitor's language."""
     settings = office.settings
-    unknown_origins = UnknownOrigins(office.clock)
+    unknown_origins = UnknownOrigins()
     receiving = Blueprint(
         "receiving",
         __name__,
@@ -62,7 +62,7 @@ def create(office: Office, *, find: FindForm, submit: Submit) -> Blueprint:
         visit.form = form = find(office, key)
         if not form.is_enabled:
             raise FormNotFound(key)
-        contents = read_contents(request, clock=office.clock)
+        contents = read_contents(request)
         visit.has_read(contents, office)
         # Before anything is found wrong: a page of ours where it can be corrected would pass for any other site's.
         demand_origin(form, visit.visitor, allows_local_pages=not settings.is_production)

@@ -145,6 +145,12 @@ class Email:
         """Whether the finished bytes stay: of what a visitor wrote there is no other copy."""
         return self.purpose is Purpose.SUBMISSION and self.status in (Status.FAILED, Status.UNCERTAIN)
 
+    def due_at(self, now: datetime) -> "Email":
+        """The same queued record, due at that moment, and expiring as long after it as was decided."""
+        if self.expires_at is None or self.next_attempt_at is None:
+            return self
+        return replace(self, next_attempt_at=now, expires_at=now + (self.expires_at - self.next_attempt_at))
+
     def with_attempts(self, attempts: tuple[Attempt, ...]) -> "Email":
         """The same record with these attempts behind its own.
 

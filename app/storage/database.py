@@ -7,6 +7,7 @@ that are waiting at that moment in one transaction (group commit): one round tri
 import sqlite3
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from time import monotonic
 from typing import Any, TypeVar, cast
@@ -17,11 +18,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import QueuePool
 
 from app.errors import LetterboxError, RecordConflict, RecordRefused, RecordUnavailable
+from app.model.clock import Clock, utc_now
 from app.storage import postgresql, sqlite
-from app.storage.group_commit import GroupCommit, Job, run_jobs
+from app.storage.group_commit import GroupCommit, Job, copy_of, finish, is_interruption, run_jobs
 from app.storage.postgresql import BUSY_TIMEOUT_S
 from app.storage.prepared import run
 from app.storage.sqlite import DatabaseFile
+from app.storage.times import to_ms
 
 Result = TypeVar("Result")
 
@@ -32,7 +35,9 @@ _PAUSE_S = 1.0
 class Database:
     """One per process. `url` is a SQLAlchemy URL (`sqlite:///...` or `postgresql+psycopg://...`)."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, clock: Clock = utc_now) -> None:
+        """`clock` is this process's."""
+        self._clock = clock
         self.url = make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._file = DatabaseFile(self.url) if self.is_sqlite else None
@@ -41,6 +46,7 @@ class Database:
         self._group = GroupCommit(self._commit_all)
         self._committing = threading.Lock()
         self._writing: Connection | None = None
+        self._writing_since_ms: int | None = None
         self._outlives_power: bool | None = None
         self._glance: sqlite3.Connection | None = None
         self._glancing = threading.Lock()
@@ -91,6 +97,24 @@ class Database:
         except sqlite3.Error as error:
             raise RecordUnavailable("The record could not be read.") from error
         return row[0] if row else None
+
+    def now_ms(self, connection: Connection) -> int:
+        """The moment by which leases, due times, idempotency keys and marks are judged, in milliseconds since 1970.
+
+        On PostgreSQL it is the server's, because the processes may be on machines whose clocks differ; it is asked once
+        in each transaction. On SQLite all share a machine, and its clock.
+        """
+        if self.is_sqlite:
+            return to_ms(self._clock())
+        if connection is not self._writing:
+            return postgresql.now_ms(connection)
+        if self._writing_since_ms is None:
+            self._writing_since_ms = postgresql.now_ms(connection)
+        return self._writing_since_ms
+
+    def moment_ms(self, connection: Connection, moment: datetime) -> int:
+        """A moment by this process's clock, as `now_ms` counts it."""
+        return self.now_ms(connection) + to_ms(moment) - to_ms(self._clock())
 
     def connect_for_migration(self) -> Connection:
         """A connection of its own for schema changes; the caller closes it before anything is written."""
@@ -156,7 +180,7 @@ class Database:
             if len(jobs) > 1 and not _is_outage(error):
                 return False
             for job in jobs:
-                job.error = error if len(jobs) == 1 else _copy(error)
+                job.error = error if len(jobs) == 1 else copy_of(error)
         return True
 
     def _commit_to_file(self, jobs: list[Job[Any]], file: DatabaseFile) -> None:
@@ -182,9 +206,9 @@ class Database:
             run(connection, "COMMIT")
         except BaseException as error:
             self._writing = None
-            if is_ending and _is_interruption(error) and not sqlite.is_in_transaction(connection):
+            if is_ending and is_interruption(error) and not sqlite.is_in_transaction(connection):
                 # It came after the COMMIT.
-                _finish(jobs)
+                finish(jobs)
             # What was begun is rolled back as the connection goes back to its pool.
             connection.close()
             raise
@@ -194,12 +218,13 @@ class Database:
         try:
             with self._writer.connect() as connection:
                 connection.begin()
+                self._writing, self._writing_since_ms = connection, None
                 run_jobs(jobs, connection)
                 number = postgresql.transaction_id(connection)
                 connection.commit()
         except BaseException as error:
             is_unanswered = isinstance(error, DBAPIError) and error.connection_invalidated
-            if number is None or not (is_unanswered or _is_interruption(error)):
+            if number is None or not (is_unanswered or is_interruption(error)):
                 raise
             is_committed = postgresql.was_committed(self._readers, number)
             if is_committed is None:
@@ -209,12 +234,14 @@ class Database:
                 if is_unanswered:
                     raise unconfirmed from error
                 for job in jobs:
-                    job.error = _copy(unconfirmed)
-            if is_committed is not False and _is_interruption(error):
-                _finish(jobs)
+                    job.error = copy_of(unconfirmed)
+            if is_committed is not False and is_interruption(error):
+                finish(jobs)
                 raise
             if not is_committed:
                 raise
+        finally:
+            self._writing = None
 
     def _demand_answers(self) -> None:
         """Raises RecordUnavailable while the database has just kept somebody waiting for nothing."""
@@ -240,25 +267,6 @@ class Database:
         engine = create_engine(self.url, pool_pre_ping=True, connect_args=postgresql.ARGUMENTS, **options)
         postgresql.bound_silence(engine)
         return engine
-
-
-def _finish(jobs: list[Job[Any]]) -> None:
-    for job in jobs:
-        job.is_done = True
-
-
-def _copy(error: Exception) -> Exception:
-    """For one of several threads: each time that an exception is raised its traceback grows."""
-    if not isinstance(error, RecordUnavailable):
-        return error  # is raised as the cause of another one
-    copy = RecordUnavailable(str(error))
-    copy.__cause__ = error.__cause__
-    return copy
-
-
-def _is_interruption(error: BaseException) -> bool:
-    """Whether it is of the thread that commits, such as SystemExit, and none of the jobs has caused it."""
-    return not isinstance(error, Exception)
 
 
 def _sqlstate(error: BaseException | None) -> str | None:

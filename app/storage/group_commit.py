@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
+from app.errors import RecordUnavailable
 from app.storage.prepared import run
 
 Result = TypeVar("Result")
@@ -141,3 +142,23 @@ def run_jobs(jobs: list[Job[Any]], connection: Connection) -> None:
             run(connection, "ROLLBACK TO SAVEPOINT job")
             job.error = error
         run(connection, "RELEASE SAVEPOINT job")
+
+
+def finish(jobs: list[Job[Any]]) -> None:
+    """They are committed, although what interrupts the leading thread is about to be raised."""
+    for job in jobs:
+        job.is_done = True
+
+
+def copy_of(error: Exception) -> Exception:
+    """For one of several threads: each time that an exception is raised its traceback grows."""
+    if not isinstance(error, RecordUnavailable):
+        return error  # is raised as the cause of another one
+    copy = RecordUnavailable(str(error))
+    copy.__cause__ = error.__cause__
+    return copy
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Whether it is of the thread that commits, such as SystemExit, and none of the jobs has caused it."""
+    return not isinstance(error, Exception)

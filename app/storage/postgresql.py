@@ -7,6 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.storage.prepared import run
+
 BUSY_TIMEOUT_S = 5
 """How long the server waits for a lock or a statement, and a client for a connection."""
 SILENCE_S = BUSY_TIMEOUT_S + 2
@@ -19,6 +21,9 @@ ARGUMENTS = {
     "keepalives_idle": BUSY_TIMEOUT_S,
     "options": f"-c statement_timeout={BUSY_TIMEOUT_S}s -c lock_timeout={BUSY_TIMEOUT_S}s",
 }
+
+# Not `now()`, which stands still in a transaction: one that waits for a lock would write leases that have ended.
+_NOW = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS BIGINT)"
 
 TOOK_TOO_LONG = ("55P03", "57014")
 """A lock was not available, a statement was cancelled."""
@@ -42,6 +47,12 @@ def wait_without_end(connection: Connection) -> None:
     connection.detach()
     driver: Any = connection.connection.dbapi_connection
     driver.silence_s = None
+
+
+def now_ms(connection: Connection) -> int:
+    """The server's clock, in milliseconds since 1970."""
+    now: int = run(connection, _NOW).fetchone()[0]
+    return now
 
 
 def transaction_id(connection: Connection) -> int | None:

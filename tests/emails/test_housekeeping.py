@@ -103,7 +103,7 @@ def test_after_an_outage_the_living_renew_before_anybody_is_taken_for_dead(
 ) -> None:
     clock = Clock()
     office = _office(make_service(clock=clock))
-    keeper = Housekeeper(office, clock, clock.monotonic)
+    keeper = Housekeeper(office, clock.monotonic)
     keeper.perform_due()
     left = _leave(office, is_handed_over=False)
     with monkeypatch.context() as outage:
@@ -211,7 +211,7 @@ def test_pruning_forgets_what_the_retention_settings_say(make_service: MakeServi
 def test_the_monthly_message_is_sent_once_per_deployment(make_service: MakeService) -> None:
     clock = Clock()
     services = [make_service(clock=clock, monthly_test_email=True) for _ in range(2)]
-    keepers = [Housekeeper(_office(service), clock, clock.monotonic) for service in services]
+    keepers = [Housekeeper(_office(service), clock.monotonic) for service in services]
 
     def sent() -> int:
         for keeper in keepers:
@@ -252,7 +252,7 @@ def test_leases_are_renewed_while_the_monthly_message_waits_for_a_silent_server(
             reception_email="office@example.com",
         )
         office = _office(service)
-        keeper = Housekeeper(office, clock, clock.monotonic)
+        keeper = Housekeeper(office, clock.monotonic)
         keeper.start()
         _wait_until(lambda: any("MAIL" in line for transcript in server.transcripts for line in transcript))
         left = _leave(office, is_handed_over=True)
@@ -280,7 +280,7 @@ def _wait_until(is_so: Callable[[], bool]) -> None:
 def test_a_duty_that_fails_stops_no_other(make_service: MakeService, caplog: pytest.LogCaptureFixture) -> None:
     clock = Clock()
     office = _office(make_service(clock=clock))
-    keeper = Housekeeper(office, clock, clock.monotonic)
+    keeper = Housekeeper(office, clock.monotonic)
 
     def fail(_: Office) -> None:
         raise KeyError("reason")
@@ -296,7 +296,7 @@ def test_a_duty_that_fails_stops_no_other(make_service: MakeService, caplog: pyt
 @pytest.mark.parametrize("set_back", [timedelta(minutes=30), timedelta(days=400), -timedelta(minutes=30)])
 def test_a_clock_that_is_put_right_holds_no_duty_up(make_service: MakeService, set_back: timedelta) -> None:
     clock = Clock()
-    keeper = Housekeeper(_office(make_service(clock=clock)), clock, clock.monotonic)
+    keeper = Housekeeper(_office(make_service(clock=clock)), clock.monotonic)
     performed: list[datetime] = []
     keeper._duties[2].perform = lambda _: performed.append(clock.now)
     keeper.perform_due()
@@ -312,7 +312,7 @@ def test_when_the_clock_was_put_forward_the_living_renew_before_anybody_is_taken
 ) -> None:
     clock = Clock()
     office = _office(make_service(clock=clock))
-    keeper = Housekeeper(office, clock, clock.monotonic)
+    keeper = Housekeeper(office, clock.monotonic)
     keeper.perform_due()
     left = _leave(office, is_handed_over=False)
     clock.now += timedelta(seconds=5)

@@ -134,7 +134,7 @@ def test_a_queued_email_is_being_sent_until_the_reply_comes_and_no_worker_waits_
     (email,) = record.claim(office)
     deliver_one(office, email)
     # Nine minutes, in which this process renews the lease and another one looks for emails left behind.
-    housekeeper = Housekeeper(office, clock)
+    housekeeper = Housekeeper(office)
     for _ in range(9 * 12):
         clock.ahead += timedelta(seconds=5)
         housekeeper._tend_leases(office)

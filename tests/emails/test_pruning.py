@@ -135,7 +135,7 @@ def test_what_is_due_meanwhile_does_not_wait_for_the_end(office: Office) -> None
         if is_under_way.wait(2):
             is_renewed.set()
 
-    keeper = Housekeeper(office, lambda: NOW)
+    keeper = Housekeeper(office)
     for duty in keeper._duties:
         duty.perform = {"prune": prune, "tend leases": renew}.get(duty.name, lambda _: None)
     keeper.start()
@@ -155,7 +155,7 @@ def test_a_stop_does_not_wait_for_the_end(office: Office, monkeypatch: pytest.Mo
         return write(work, **options)
 
     monkeypatch.setattr(office.database, "write", slowly)
-    keeper = Housekeeper(office, lambda: NOW)
+    keeper = Housekeeper(office)
     keeper._duties[:] = [duty for duty in keeper._duties if duty.name == "prune"]
     keeper.start()
     assert is_under_way.wait(5)

@@ -14,6 +14,7 @@ from app.model.smtp import Account, SMTPConfiguration
 from app.settings import Settings
 from app.storage import audit, projects
 from app.storage.schema import migrate
+from tests.conftest import share_clock
 
 SMTP = SMTPConfiguration(index=1, host="smtp.example.com", port=587, account=Account("web@example.com", "", None))
 
@@ -29,6 +30,8 @@ def opened(database_url: str, directory: Path, *, clock: Clock = utc_now, **chan
         "reception_email": "office@example.com",
     }
     office = Office.open(Settings(**(known | changes)), clock=clock)
+    if clock is not utc_now:
+        share_clock(office)
     try:
         migrate(office.database)
         yield office
