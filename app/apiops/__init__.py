@@ -20,8 +20,8 @@ from app.web.openapi import openapi
 def register(app: Flask, office: Office) -> None:
     """Add the routes, and what the OpenAPI document says of them."""
     document = openapi(app, public_url=office.settings.public_url)
-    schemas.add_to(document.spec)
-    form_documentation.add_to(document.spec)
+    document.describe(lambda: schemas.add_to(document.spec))
+    document.describe(lambda: form_documentation.add_to(document.spec))
     document.spec.components.security_scheme("client", auth.SECURITY_SCHEME)
     for blueprint in (
         connections.blueprint(office.registry),

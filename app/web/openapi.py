@@ -5,8 +5,9 @@ What `access` says of a view is read off into the document here, so that no oper
 
 import json
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import sha256
+from threading import Lock
 from typing import Any, TypeVar
 
 from apispec import BasePlugin
@@ -84,6 +85,18 @@ class OpenAPI(Api):  # type: ignore[misc]
     DEFAULT_ERROR_RESPONSE_NAME = None
     """Every answer is documented where it is given, so there is none left over for a default."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        self._to_describe: list[Callable[[], object]] = []
+        self._describing = Lock()
+        super().__init__(*arguments, **options)
+
+    def describe(self, add: Callable[[], object]) -> None:
+        """Add something to the document as soon as somebody asks for it: a start needs nothing of it."""
+        self._to_describe.append(add)
+
+    def _register_responses(self) -> None:
+        self.describe(super()._register_responses)
+
     def _register_error_handlers(self) -> None:
         """Errors become answers in `web.errors`, for every surface alike."""
 
@@ -97,7 +110,10 @@ class OpenAPI(Api):  # type: ignore[misc]
 
     @cached_property
     def _document(self) -> bytes:
-        """Made when it is first asked for, which takes as long as sending two emails, and kept."""
+        """Made when it is first asked for, which takes a tenth of a second, and kept."""
+        with self._describing:
+            while self._to_describe:
+                self._to_describe.pop(0)()
         return json.dumps(self.spec.to_dict(), separators=(",", ":")).encode()
 
     @cached_property
@@ -111,6 +127,9 @@ class DocumentedBlueprint(Blueprint):  # type: ignore[misc]
     flask-smorest wraps the view once for each documented answer; a view with fifteen of them would pass through fifteen
     functions that only call the next one.
     """
+
+    def register_views_in_doc(self, api: OpenAPI, *arguments: Any, **options: Any) -> None:
+        api.describe(partial(super().register_views_in_doc, api, *arguments, **options))
 
     def response(self, *arguments: Any, **options: Any) -> Callable[[View], View]:
         return _only_documented(super().response(*arguments, **options))
