@@ -46,6 +46,10 @@ class FinalReply:
         self._is_envelope_answered = is_envelope_answered
         self._missing = 1 if is_envelope_answered else len(envelope.commands) + 1
         self._replies: list[Reply] = []
+        self._doubted: Verdict | None = None
+        """The verdict that QUIT was sent behind; `_surplus` is what came before the answer to that."""
+        self._surplus: list[Reply] = []
+        self._is_quit_answered = False
 
     def wait(self, timeout_s: float) -> Verdict:
         """The verdict; unknown when the reply did not come in time."""
@@ -62,7 +66,7 @@ class FinalReply:
     def take_late(self, timeout_s: float) -> Verdict | None:
         """The verdict once the reply has come; None until then. Raises SessionFailed when it will not come any more.
 
-        A refusal that is not the server's last word is no verdict: the email stays uncertain.
+        As `wait` does, it asks whether a refusal was the server's last word; the answer is listened for, too.
         """
         self.session.begin_final_wait(timeout_s)
         while self._missing:
@@ -70,10 +74,27 @@ class FinalReply:
             if reply is None:
                 return None
             self._add(reply)
-        verdict = self._judge()
-        if not self._is_plain(verdict) and self.session.has_unread:
-            raise SessionFailed(Stage.MESSAGE, detail=ONE_REPLY_TOO_MANY)
-        return verdict
+        if self._doubted is None:
+            verdict = self._judge()
+            if self._is_plain(verdict):
+                return verdict
+            self._doubted = verdict
+        return self._confirmed_late(self._doubted)
+
+    def _confirmed_late(self, verdict: Verdict) -> Verdict | None:
+        """What `_confirmed` says, without waiting for the answer to QUIT; None until it has come."""
+        try:
+            if self.session.in_step:
+                self.session.write(b"QUIT\r\n", is_continued=True)
+            while not self._is_last_word:
+                reply = self.session.read_reply_that_came()
+                if reply is None:
+                    return None
+                self._note_behind_quit(reply)
+        except SessionFailed as failure:
+            if isinstance(failure.__cause__, TimeoutError):
+                raise
+        return self._weighed(verdict)
 
     def _add(self, reply: Reply) -> None:
         self._replies.append(reply)
@@ -131,27 +152,39 @@ class FinalReply:
 
     def _confirmed(self, verdict: Verdict) -> Verdict:
         """The verdict if QUIT is answered next, or the connection ends; unknown where the replies contradict it."""
-        session, final = self.session, self._replies[-1]
-        surplus: list[Reply] = []
+        session = self.session
         session.begin_final_wait(session.configuration.timeout_s)
         try:
             session.write(b"QUIT\r\n", is_continued=True)
-            while len(surplus) < SURPLUS_LIMIT and (reply := session.read_reply()).code != GOODBYE:
-                # A server may hang up at any time, and says so without being asked (RFC 5321 section 3.8).
-                if reply.code != CLOSING:
-                    surplus.append(reply)
+            while not self._is_last_word:
+                self._note_behind_quit(session.read_reply())
         except SessionFailed as failure:
             if isinstance(failure.__cause__, TimeoutError):
-                detail = f"{final.detail}; and no answer to QUIT, so it may not be the answer to the message"
+                last = self._replies[-1].detail
+                detail = f"{last}; and no answer to QUIT, so it may not be the answer to the message"
                 return Verdict(Outcome.UNKNOWN, Stage.MESSAGE, detail=detail)
         finally:
             session.close()
-        if not surplus:
+        return self._weighed(verdict)
+
+    def _note_behind_quit(self, reply: Reply) -> None:
+        self._is_quit_answered = reply.code == GOODBYE
+        # A server may hang up at any time, and says so without being asked (RFC 5321 section 3.8).
+        if reply.code not in (GOODBYE, CLOSING):
+            self._surplus.append(reply)
+
+    @property
+    def _is_last_word(self) -> bool:
+        return self._is_quit_answered or len(self._surplus) >= SURPLUS_LIMIT
+
+    def _weighed(self, verdict: Verdict) -> Verdict:
+        """The verdict where nothing but the answer to QUIT came behind it; else what all replies come to."""
+        if not self._surplus:
             return verdict
-        candidates = [final, *surplus]
+        candidates = [self._replies[-1], *self._surplus]
         if all(reply.is_positive for reply in candidates):
             self.refused, self.deferred = self._envelope.unsafe, ()
-            return judge(Stage.MESSAGE, surplus[-1])
+            return judge(Stage.MESSAGE, self._surplus[-1])
         if not any(reply.is_positive for reply in candidates):
             return verdict
         detail = f"{ONE_REPLY_TOO_MANY}: {'; '.join(reply.detail for reply in candidates)}"

@@ -11,7 +11,7 @@ from app.model.outcome import Attempt, Delivery, Outcome, Stage
 from app.smtp import late_replies, transaction
 from app.smtp.delivery import Deliverer
 from tests.smtp.conftest import Send
-from tests.smtp_server import CHUNKING, PIPELINING, PLAIN, Drop, Fault, Hang, Late, SMTPServer
+from tests.smtp_server import CHUNKING, PIPELINING, PLAIN, Deed, Drop, Fault, Hang, Late, SMTPServer
 
 MODES = {"plain": PLAIN, "pipelining": PIPELINING, "chunking": CHUNKING}
 
@@ -116,6 +116,31 @@ def test_a_late_reply_that_decides_nothing_leaves_it_unknown(reply: str, send: S
         ear.listen(send(server.configuration()))
         server.reply_late()
         assert ear.hear() is None
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("late", "behind", "outcome"),
+    [
+        ("451 4.3.0 later", "250 2.0.0 queued\r\n221 bye", None),
+        ("550 5.7.1 no", "250 2.0.0 queued\r\n221 bye", None),
+        ("451 4.3.0 later", "554 5.7.1 spam\r\n221 bye", Outcome.SERVER_AT_FAULT),
+        ("451 4.3.0 later", Drop(), Outcome.SERVER_AT_FAULT),
+        ("451 4.3.0 later", Hang(), None),
+    ],
+)
+def test_a_late_refusal_counts_only_as_the_last_word(
+    late: str, behind: Deed, outcome: Outcome | None, mode: str, send: Send, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(behind, Hang):
+        monkeypatch.setattr(late_replies, "LONGEST_WAIT_S", 0.3)
+    # Whatever the server still has to say to the message comes before its answer to QUIT.
+    with SMTPServer(MODES[mode], faults={"MESSAGE": Late(late), "QUIT": behind}) as server:
+        ear.listen(send(server.configuration()))
+        server.reply_late()
+        heard = ear.hear()
+        assert (None if heard is None else heard.outcome) is outcome
+        server.wait_until(lambda: not server.open_connections or isinstance(behind, Hang))
 
 
 def test_a_connection_that_ends_without_a_reply_leaves_it_unknown(send: Send, ear: Ear) -> None:
