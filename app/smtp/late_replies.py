@@ -94,7 +94,8 @@ class LateReplies:
     def wait_for(self, final: FinalReply, attempt: Attempt) -> LateReply | None:
         """Listens to the session of an attempt from now on; it is closed at the end of that.
 
-        None, with nothing done, where the longest wait is over or there are too many already, and after `close`.
+        None, with nothing done, where the longest wait is over, there are too many already, or the system gives no
+        thread to listen in, and after `close`.
         """
         late = LateReply(final, attempt, until=final.handed_over_at + LONGEST_WAIT_S, clock=self._clock)
         if late.until <= monotonic():
@@ -102,6 +103,11 @@ class LateReplies:
         with self._lock:
             if self._is_closed or self._count >= SESSIONS_LIMIT:
                 log.warning("a late reply is not listened for", smtp_id=attempt.smtp_id, listened_for=self._count)
+                return None
+            try:
+                self._start()
+            except (OSError, RuntimeError) as error:
+                log.warning("a late reply is not listened for", smtp_id=attempt.smtp_id, cause=str(error))
                 return None
             self._count += 1
             self._new.put(late)
@@ -120,13 +126,22 @@ class LateReplies:
             thread.join(_STOP_S)
             waker.close()
 
-    def _wake(self) -> None:
+    def _start(self) -> None:
         # Not before the first late reply: a server that forks its workers must not lose the thread on the way.
-        if self._thread is None:
-            self._waker, woken = socket.socketpair()
-            self._waker.setblocking(False)
-            self._thread = threading.Thread(target=self._run, args=(woken,), name="smtp late replies", daemon=True)
-            self._thread.start()
+        if self._thread is not None:
+            return
+        waker, woken = socket.socketpair()
+        thread = threading.Thread(target=self._run, args=(woken,), name="smtp late replies", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:
+            waker.close()
+            woken.close()
+            raise
+        waker.setblocking(False)
+        self._thread, self._waker = thread, waker
+
+    def _wake(self) -> None:
         if self._waker is not None:
             # A full pair wakes as well, and a thread that has ended need not be woken.
             with suppress(OSError):

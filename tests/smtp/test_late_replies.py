@@ -209,6 +209,26 @@ def test_a_session_that_is_listened_to_keeps_no_other_message_waiting(send: Send
         assert ear.hear() is not None
 
 
+def test_without_a_thread_to_listen_in_it_stays_unknown_and_the_next_one_is_listened_to(
+    send: Send, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+
+    def give_none(thread: threading.Thread) -> None:
+        if thread.name == "smtp late replies":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with SMTPServer(faults={"MESSAGE": Late("250 2.0.0 queued")}) as server:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", give_none)
+            delivery = send(server.configuration())
+        assert (delivery.outcome, delivery.listen) == (Outcome.UNKNOWN, None)
+        ear.listen(send(server.configuration()))
+        server.reply_late()
+        assert ear.hear() is not None
+
+
 def test_without_anything_late_there_is_no_thread(send: Send) -> None:
     with closing(Deliverer()), SMTPServer() as server:
         assert send(server.configuration()).outcome is Outcome.ACCEPTED
