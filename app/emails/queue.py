@@ -156,7 +156,7 @@ def deliver_one(office: Office, email: Email) -> Email:
 
     def end(late: Attempt | None) -> None:
         attempts = delivery.attempts if late is None else (*delivery.attempts[:-1], late)
-        _end_round(office, email, message, Delivery(attempts))
+        _end_late_round(office, email, message, Delivery(attempts))
 
     delivery.listen(end)
     return email
@@ -170,6 +170,15 @@ def _end_round(office: Office, email: Email, queued: QueuedMessage, delivery: De
         return _again(office, email, delivery.attempts, left_over)
     status = _FINAL.get(delivery.outcome, Status.FAILED)
     return record.settle(office, email, attempts=delivery.attempts, status=status)
+
+
+def _end_late_round(office: Office, email: Email, queued: QueuedMessage, delivery: Delivery) -> Email:
+    """The same where nobody was left to turn to the catch-all when the recipient was refused: the next round does."""
+    is_refused = delivery.outcome is Outcome.RECIPIENT_REFUSED
+    if is_refused and queued.catch_all is not None and delivery.attempts[-1].recipients == queued.recipients:
+        stand_in = replace(queued, recipients=(queued.catch_all,), catch_all=None)
+        return _again(office, email, delivery.attempts, stand_in)
+    return _end_round(office, email, queued, delivery)
 
 
 _FINAL = {Outcome.ACCEPTED: Status.SENT, Outcome.UNKNOWN: Status.UNCERTAIN}

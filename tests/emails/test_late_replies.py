@@ -46,7 +46,7 @@ def clock() -> Clock:
 def assemble(make_service: MakeService, database_url: str, clock: Clock) -> Callable[..., Service]:
     """A service that sends through these servers, on an empty database."""
 
-    def assemble(*servers: SMTPServer) -> Service:
+    def assemble(*servers: SMTPServer, **settings: Any) -> Service:
         configurations = tuple(server.configuration(index) for index, server in enumerate(servers, 1))
         if database_url.startswith("postgresql"):
             database = Database(database_url)
@@ -57,6 +57,7 @@ def assemble(make_service: MakeService, database_url: str, clock: Clock) -> Call
             smtp_configurations=configurations,
             reception_email="office@example.com",
             clock=clock,
+            **settings,
         )
 
     return assemble
@@ -157,6 +158,27 @@ def test_a_queued_email_is_being_sent_until_the_reply_comes_and_no_worker_waits_
         deliver_one(office, again)
         assert record_of(service, email_id)["status"] == "Sent"
     assert len(slow.messages) == (reply != REFUSED)
+
+
+def test_a_recipient_who_is_refused_late_is_replaced_by_the_catch_all(
+    assemble: Callable[..., Service], clock: Clock
+) -> None:
+    # On a session in use everything leaves in one write, so that the reply to RCPT may be late, too.
+    slow = SMTPServer(CHUNKING, scripts=[{"MAIL": [None, Late("250 ok")], "RCPT": [None, "550 5.1.1 no such user"]}])
+    with slow:
+        service = assemble(slow, catchall_email="spare@example.com")
+        assert service.post().status_code == 201
+        answer = service.post(json=valid_request(Email="other@example.com"), headers={"Prefer": "respond-async"})
+        assert answer.json is not None
+        office = office_of(service)
+        (email,) = record.claim(office)
+        deliver_one(office, email)
+        slow.reply_late()
+        wait_for(service, email.id, "Deferred")
+        clock.ahead += timedelta(minutes=5)
+        (again,) = record.claim(office)
+        assert deliver_one(office, again).status == "Sent"
+        assert [message.recipients for message in slow.messages] == [("office@example.com",), ("spare@example.com",)]
 
 
 def test_what_is_late_when_the_service_stops_is_uncertain(slow: SMTPServer, assemble: Callable[..., Service]) -> None:
