@@ -39,7 +39,7 @@ def answer(mechanism: str, account: Account, challenge: bytes, *, asked: int) ->
     a name, nor to a question too many.
     """
     decoded = _decoded(challenge)
-    prompt = (challenge if decoded is None else decoded).lower()
+    prompt = (decoded if decoded is not None and _is_text(decoded) else challenge).lower()
     asks_for_password = b"pass" in prompt
     asks_for_name = not asks_for_password and any(word in prompt for word in (b"user", b"name", b"login"))
     if mechanism == CRAM_MD5:
@@ -57,6 +57,14 @@ def _decoded(challenge: bytes) -> bytes | None:
         return b64decode(challenge.strip(), validate=True)
     except ValueError:
         return None
+
+
+def _is_text(decoded: bytes) -> bool:
+    """Whether it was base64 that a prompt came in: clear words such as `Username` may look like it."""
+    try:
+        return decoded.rstrip(b"\0").decode().isprintable()
+    except UnicodeDecodeError:
+        return False
 
 
 def _password(account: Account) -> bytes:

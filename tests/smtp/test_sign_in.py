@@ -96,7 +96,10 @@ def test_login_goes_by_the_questions_and_their_order(prompts: tuple[str, str], s
         ("LOGIN", (b64("Username:"), b64("Username:"))),
         ("LOGIN", (b64("Username:"), "User Name")),
         ("LOGIN", (b64("Password:"),)),
+        # Clear words that are base64, too.
+        ("LOGIN", ("Username", "Username")),
         ("PLAIN", (b64("Username:"),)),
+        ("PLAIN", ("Name",)),
         ("CRAM-MD5", ("not base64!",)),
         ("CRAM-MD5", ("",)),
     ],
