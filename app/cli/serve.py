@@ -1,5 +1,6 @@
 """`letterbox serve`: brings the database up to date and serves. What `make run` calls."""
 
+import ctypes
 import multiprocessing
 import resource
 import socket
@@ -42,6 +43,9 @@ _MOST_CONNECTIONS = 4096
 
 _LARGEST_HEAD = 64 * 1024
 """Octets that the server itself takes of a request's head; what is larger than it may be is answered below this."""
+
+_M_MMAP_THRESHOLD = -3
+"""Of `mallopt` in glibc's malloc.h."""
 
 _SERVER_LOGGING = {
     "version": 1,
@@ -112,6 +116,7 @@ def _family(host: str) -> socket.AddressFamily:
 
 def load_application(*, is_check_taken: SharedLock) -> ASGIApplication:
     """Assemble the service in a process that serves, with housekeeping; the first one tries the SMTP servers."""
+    _give_memory_back()
     settings = opened_settings()
     app = create_app(settings)
     office: Office = app.extensions["letterbox"]
@@ -145,6 +150,16 @@ def load_application(*, is_check_taken: SharedLock) -> ASGIApplication:
         threads=settings.web_threads + SPARE_THREADS,
         at_startup=partial(when_stopped, at_once=stop_taking, at_last=close),
     )
+
+
+def _give_memory_back() -> None:
+    """Let each block of a megabyte be memory of its own, given back when it is freed.
+
+    glibc stops doing so once a larger block was freed, and then the holes between bodies are never given back.
+    """
+    # Other C libraries always do so.
+    if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+        mallopt(_M_MMAP_THRESHOLD, 1024 * 1024)
 
 
 def _workers(office: Office) -> "Workers | Ringer":

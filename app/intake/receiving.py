@@ -67,6 +67,8 @@ def create(office: Office, *, find: FindForm, submit: Submit) -> Blueprint:
         # Before anything is found wrong: a page of ours where it can be corrected would pass for any other site's.
         demand_origin(form, visit.visitor, allows_local_pages=not settings.is_production)
         submission = submission_of(contents, form, settings.limits)
+        # The files are in the submission; while it is recorded they are not held twice.
+        del contents
         return answers.received(request, visit, submit(office, form, submission, visit.visitor))
 
     @receiving.route("/<key>", methods=["GET", "PUT", "PATCH", "DELETE"], provide_automatic_options=False)

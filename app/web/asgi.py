@@ -47,7 +47,8 @@ class ASGIApplication:
         environ = _environ(scope)
         environ["wsgi.input"] = body = RequestBody(self._reads, self._threads, environ, receive)
         try:
-            await body.receive_small()
+            if body.is_broken:
+                await body.receive_small()
             answered: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
             self._threads.run(partial(self._answer, environ, answered))
             status, headers, content = await answered

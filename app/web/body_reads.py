@@ -131,6 +131,9 @@ class RequestBody:
         self._rest = b""
         self._client: str | None = None
         self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._pending: asyncio.Future[MutableMapping[str, Any]] | None = None
+        self._is_late = False
         self._error: Exception | None = None
 
     @property
@@ -191,6 +194,7 @@ class RequestBody:
         await self._reads.begin(client, most)
         self._client = client
         self._deadline = self._loop.time() + FIRST_S
+        self._timer = self._loop.call_at(self._deadline, self._look_at_the_time)
         # Of one that is too large nothing is kept: it is only taken in for a browser that looks for its answer later.
         if self.length is not None and self.length <= self._reads.most_of_one:
             self._reserve(self.length)
@@ -199,6 +203,9 @@ class RequestBody:
         if self._client is not None:
             self._reads.end(self._client)
             self._client = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _reserve(self, octets: int) -> None:
         self._reads.reserve(octets, is_small=self._reserved + octets <= SMALL_BODY)
@@ -222,23 +229,25 @@ class RequestBody:
         return block
 
     async def _message(self) -> MutableMapping[str, Any]:
-        is_late = False
+        if not self._is_late:
+            self._pending = asyncio.ensure_future(self._receive())
+            try:
+                return await self._pending
+            except asyncio.CancelledError:
+                if not self._is_late:
+                    raise
+            finally:
+                self._pending = None
+        raise RequestTimeout("The request body took too long to arrive.")
 
-        def give_up() -> None:
-            nonlocal is_late
-            is_late = True
-            pending.cancel()
-
-        pending = asyncio.ensure_future(self._receive())
-        timer = self._loop.call_at(self._deadline, give_up)
-        try:
-            return await pending
-        except asyncio.CancelledError:
-            if not is_late:
-                raise
-            raise RequestTimeout("The request body took too long to arrive.") from None
-        finally:
-            timer.cancel()
+    def _look_at_the_time(self) -> None:
+        """What has arrived since the timer was set may have moved the deadline."""
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._look_at_the_time)
+            return
+        self._is_late = True
+        if self._pending is not None:
+            self._pending.cancel()
 
 
 def read_body(request: Request) -> bytes:

@@ -1,9 +1,9 @@
 """The threads in which requests are answered. Used by `asgi`."""
 
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 
 MOST_AWAY = 256
 """Threads that wait for the rest of a body: an idle one costs some kilobytes."""
@@ -14,54 +14,57 @@ class Threads:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._jobs: deque[Callable[[], None]] = deque()
-        self._changed = threading.Condition()
+        # A condition around a list would do, but costs twice as much for each job.
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._lock = threading.Lock()
         self._number = self._idle = self._away = 0
+        self._untaken = 0
+        """Jobs for which a thread must be idle, or become so."""
 
     def run(self, job: Callable[[], None]) -> None:
         """Run it in a thread, as soon as there is one. It raises nothing."""
-        with self._changed:
-            self._jobs.append(job)
-            self._see_to_jobs()
+        with self._lock:
+            self._untaken += 1
+            if self._idle < self._untaken:
+                self._add_thread()
+        self._jobs.put(job)
 
     @contextmanager
     def away(self) -> Iterator[bool]:
         """Inside, the calling thread of the pool waits for a client; False when too many do, so it must not."""
-        with self._changed:
+        with self._lock:
             may_wait = self._away < MOST_AWAY
             if may_wait:
                 self._away += 1
-                self._see_to_jobs()
+                if self._idle < self._untaken:
+                    self._add_thread()
         try:
             yield may_wait
         finally:
             if may_wait:
-                with self._changed:
+                with self._lock:
                     self._away -= 1
+                    if self._number > self._size + self._away:
+                        # The next thread that comes back ends.
+                        self._number -= 1
+                        self._untaken += 1
+                        self._jobs.put(None)
 
-    def _see_to_jobs(self) -> None:
-        if not self._jobs:
-            return
-        if self._idle >= len(self._jobs):
-            self._changed.notify()
-        elif self._number < self._size + self._away:
+    def _add_thread(self) -> None:
+        if self._number < self._size + self._away:
             self._number += 1
             threading.Thread(target=self._work, name="request", daemon=True).start()
 
     def _work(self) -> None:
-        while (job := self._next_job()) is not None:
+        while True:
+            with self._lock:
+                self._idle += 1
+            job = self._jobs.get()
+            with self._lock:
+                self._idle -= 1
+                self._untaken -= 1
+            if job is None:
+                return
             job()
             # A thread that waits for work keeps nothing of the last.
             del job
-
-    def _next_job(self) -> Callable[[], None] | None:
-        """None when there are more threads than needed."""
-        with self._changed:
-            while not self._jobs:
-                if self._number > self._size + self._away:
-                    self._number -= 1
-                    return None
-                self._idle += 1
-                self._changed.wait()
-                self._idle -= 1
-            return self._jobs.popleft()
