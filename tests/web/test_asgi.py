@@ -10,8 +10,10 @@ import pytest
 from werkzeug.exceptions import BadRequest, RequestTimeout
 
 from app.errors import Overloaded
-from app.settings import Settings
+from app.settings import GuardSettings, Settings
+from app.settings.network import networks
 from app.web.asgi import ASGIApplication
+from app.web.body_reads import MOST_OF_ADDRESS, MOST_OF_TOKEN, TOKEN, BodyReads
 from app.web.threads import Threads
 from tests.conftest import Service
 
@@ -78,6 +80,43 @@ def test_a_chunked_body_has_no_length_whatever_is_declared() -> None:
     headers = [(b"content-length", b"1"), (b"transfer-encoding", b"chunked")]
     environ = environ_of(headers, block(b"ab", more=True), block(b"c"))
     assert (environ["body"], environ.get("CONTENT_LENGTH")) == (b"abc", None)
+
+
+def test_a_token_is_a_client_of_its_own_once_it_was_good() -> None:
+    reads = BodyReads(Settings(guards=GuardSettings(trusted_proxies=networks("127.0.0.1"))))
+    environ = {"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "192.0.2.7", "HTTP_AUTHORIZATION": "Bearer a"}
+    assert reads.client(environ) == ("192.0.2.7", MOST_OF_ADDRESS)
+    reads.remember_token(environ)
+    assert reads.client(environ) == ("192.0.2.7", MOST_OF_ADDRESS)
+    reads.remember_token({**environ, TOKEN: "t1"})
+    assert reads.client(environ) == ("token t1", MOST_OF_TOKEN)
+    assert reads.client({**environ, "HTTP_AUTHORIZATION": "Bearer b"}) == ("192.0.2.7", MOST_OF_ADDRESS)
+    assert reads.client({"REMOTE_ADDR": "127.0.0.1", "HTTP_X_FORWARDED_FOR": "192.0.2.7," * 300})[0] == "127.0.0.1"
+
+
+def test_those_who_wait_in_the_line_of_one_client_go_on_in_order_and_nobody_elses_is_longer() -> None:
+    async def crowd() -> tuple[list[int], int]:
+        reads, gone_on = BodyReads(Settings()), []
+
+        async def receive(number: int) -> None:
+            await reads.begin("one", 2)
+            gone_on.append(number)
+            await asyncio.sleep(0)
+            reads.end("one")
+
+        await reads.begin("one", 2)
+        await reads.begin("one", 2)
+        waiting = [asyncio.create_task(receive(number)) for number in range(20)]
+        await asyncio.sleep(0)
+        await asyncio.wait_for(reads.begin("other", 2), 1)
+        reads.end("one")
+        reads.end("one")
+        await asyncio.gather(*waiting)
+        return gone_on, len(reads._receiving)
+
+    gone_on, left = asyncio.run(crowd())
+    assert gone_on == list(range(20))
+    assert left == 1, "the other's"
 
 
 @pytest.mark.parametrize(
