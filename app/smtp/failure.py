@@ -17,3 +17,7 @@ class SessionFailed(Exception):
         self.reply = reply
         self.detail = cleaned(detail) or (reply.detail if reply else "")
         super().__init__(f"{stage}: {self.detail}")
+
+
+class ClearTextRefused(SessionFailed):
+    """The password was not sent: the server offers no TLS, and nobody has allowed clear text."""

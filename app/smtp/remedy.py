@@ -5,7 +5,7 @@ from enum import Enum
 
 from app.model.outcome import Stage
 from app.model.smtp import SMTPConfiguration
-from app.smtp.failure import SessionFailed
+from app.smtp.failure import ClearTextRefused, SessionFailed
 from app.smtp.reply import CLOSING
 from app.smtp.tls import AuthoritiesUnusable, wants_implicit_tls
 
@@ -36,7 +36,7 @@ def is_address_literal(ehlo_name: str) -> bool:
     return ehlo_name.startswith("[")
 
 
-def remedy_for(failure: SessionFailed, configuration: SMTPConfiguration, *, is_encrypted: bool, ehlo_name: str) -> str:
+def remedy_for(failure: SessionFailed, configuration: SMTPConfiguration, *, ehlo_name: str) -> str:
     """One or two sentences that name the setting to change. `ehlo_name` is what was said in EHLO."""
     remedies = {
         Stage.DNS: _for_look_up,
@@ -52,7 +52,7 @@ def remedy_for(failure: SessionFailed, configuration: SMTPConfiguration, *, is_e
         return f"{configuration.host} did not answer as an SMTP server does. Check Host and Port."
     if failure.stage is Stage.AUTH and isinstance(failure.__cause__, OSError):
         return f"{configuration.host} broke off during the sign-in. Try again later; check Username and the password."
-    if failure.stage is Stage.AUTH and not is_encrypted and failure.reply is None:
+    if isinstance(failure, ClearTextRefused):
         return (
             "Passwords are not sent in clear text. Use port 465 or 587; on a network that you trust, "
             'set "Security": "none" to allow it.'

@@ -14,7 +14,7 @@ from app.model.outcome import Stage
 from app.model.smtp import Account, Security, SMTPConfiguration
 from app.smtp.connect import connect
 from app.smtp.dialogue import Dialogue
-from app.smtp.failure import SessionFailed
+from app.smtp.failure import ClearTextRefused, SessionFailed
 from app.smtp.reach import may_reach
 from app.smtp.reply import Reply
 from app.smtp.resolver import Address, Resolver
@@ -120,14 +120,15 @@ class SMTPSession(Dialogue):
         if self.account.password is None:
             return
         if not self.is_encrypted and not self._may_sign_in_clearly():
-            raise SessionFailed(
+            raise ClearTextRefused(
                 Stage.AUTH, detail="the password is not sent: the server offers no TLS and Security is not 'none'"
             )
         allowed = self.configuration.mechanisms
         mechanisms = common_mechanisms(self.announced("auth"), is_encrypted=self.is_encrypted, allowed=allowed)
         if not mechanisms:
             limits = f"; allowed: {' '.join(allowed)}" if allowed else ""
-            detail = f"no common way to sign in; announced: {self.announced('auth')!r}{limits}"
+            offered = (self.announced("auth") or "").strip() or "none"
+            detail = f"no common way to sign in; announced: {offered}{limits}"
             raise SessionFailed(Stage.AUTH, detail=detail)
         reply: Reply | None = None
         for mechanism in mechanisms:

@@ -49,7 +49,6 @@ class OperatorWords:
         remedy = remedy_for(
             failure,
             session.configuration,
-            is_encrypted=session.is_encrypted,
             ehlo_name=session.local_hostname,
         )
         return failure.detail, remedy

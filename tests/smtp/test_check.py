@@ -96,6 +96,13 @@ def test_the_test_account_is_checked_on_request() -> None:
         ),
         ({"tls": True, "credentials": ("user", "x"), "faults": {"AUTH": "454 4.7.0 no"}}, {}, "auth", "454", "later"),
         ({"tls": True, "credentials": ("user", "x"), "mechanisms": "GSSAPI"}, {}, "auth", "GSSAPI", '"Auth": "none"'),
+        (
+            {"credentials": ("user", "x"), "mechanisms": "PLAIN LOGIN"},
+            {"security": Security.NONE, "mechanisms": ("CRAM-MD5",)},
+            "auth",
+            "announced: PLAIN LOGIN; allowed: CRAM-MD5",
+            'Change "AuthMechanisms"',
+        ),
     ],
 )
 def test_the_first_step_that_fails_is_explained(
