@@ -182,8 +182,9 @@ def _announce(settings: Settings) -> None:
         log.warning(warning)
     host = "localhost" if settings.host in ("0.0.0.0", "::", "127.0.0.1") else settings.host  # noqa: S104 - compared
     base = f"http://{host}:{settings.port}"
-    log.info(f"Letterbox listens on {base}, its API is described at {settings.public_url or base}/docs")
+    address = settings.public_url or base
+    log.info(f"Letterbox listens on {base}, its API is described at {address}/docs")
     if settings.runs_embedded_inbox:
-        log.info(f"SMTP_CONFIGURATIONS is not set: every message goes to the embedded inbox at {base}/inbox")
+        log.info(f"SMTP_CONFIGURATIONS is not set: every message goes to the embedded inbox at {address}/inbox")
         if host != "localhost" or settings.host != "127.0.0.1":
             log.warning(f"HOST is {settings.host}: whoever reaches this machine can read that inbox")

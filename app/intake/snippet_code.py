@@ -50,12 +50,12 @@ class Snippet:
 
 
 _WAYS = (
-    ("plain", "HTML", "Works in every browser, with and without JavaScript."),
+    ("plain", "HTML", "Works in every browser."),
     (
         "enhanced",
         "HTML with our script",
         "The same form, sent without leaving the page: the script says at each field what is wrong, and keeps what was "
-        "typed. Where it does not run, the form works as plain HTML.",
+        "typed.",
     ),
     ("fetch", "fetch", "The same, with a few lines of your own to change as you like."),
     ("react", "React", "A component that needs nothing but React."),
