@@ -38,6 +38,8 @@ def correct(office: Office, email: Email, attempt: Attempt | None) -> None:
         if emails.correct_uncertain(connection, corrected) and status is Status.FAILED:
             reservation.take_back(office, connection, email)
 
+    # What it corrects may be among the outcomes that were kept aside while the database was away.
+    office.write_kept_outcomes()
     office.write_outcome(work)
     office.metrics.late_replies.labels(status).inc()
     log.info(f"email {status.lower()} after all", email_id=email.id, smtp_id=attempt.smtp_id, reply=attempt.detail)

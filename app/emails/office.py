@@ -1,5 +1,6 @@
 """What the use cases work with, put together once per process by `create_app` and by the command line."""
 
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -54,6 +55,7 @@ class Office:
     under_way: dict[str, Email] = field(default_factory=dict)
     unwritten: deque[tuple[Write, bool]] = field(default_factory=deque)
     turns: Iterator[int] = field(default_factory=lambda: count(1))
+    _writing_kept: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
     def open(cls, settings: Settings, *, clock: Clock = utc_now) -> Self:
@@ -96,15 +98,16 @@ class Office:
 
     def write_kept_outcomes(self) -> None:
         """Try what was kept aside once more, oldest first; stops where the database still cannot take it."""
-        while self.unwritten:
-            write, outlives_power = self.unwritten[0]
-            try:
-                self.database.write(write, outlives_power=outlives_power)
-            except RecordUnavailable:
-                return
-            except RecordRefused:
-                log.exception("outcome lost, the database refuses it")
-            self.unwritten.popleft()
+        with self._writing_kept:
+            while self.unwritten:
+                write, outlives_power = self.unwritten[0]
+                try:
+                    self.database.write(write, outlives_power=outlives_power)
+                except RecordUnavailable:
+                    return
+                except RecordRefused:
+                    log.exception("outcome lost, the database refuses it")
+                self.unwritten.popleft()
 
     def close(self) -> None:
         # First, because what is listened to for a late reply ends in the record.

@@ -220,3 +220,46 @@ def test_a_correction_waits_for_a_database_that_is_away(slow: SMTPServer, assemb
     assert record_of(service, answer.json["emailId"])["status"] == "Uncertain"
     office.write_kept_outcomes()
     assert record_of(service, answer.json["emailId"])["status"] == "Sent"
+
+
+def test_a_correction_finds_what_was_kept_aside_while_the_database_was_away(
+    slow: SMTPServer, assemble: Callable[..., Service]
+) -> None:
+    slow.scripts = [{"MESSAGE": Late(TAKEN)}]
+    service = assemble(slow)
+    office = office_of(service)
+    write, steps = office.database.write, iter(("opened", "handed over"))
+
+    def refuse_the_outcome(*arguments: Any, **options: Any) -> Any:
+        if next(steps, None) is None:
+            raise RecordUnavailable
+        return write(*arguments, **options)
+
+    object.__setattr__(office.database, "write", refuse_the_outcome)
+    answer = service.post()
+    assert (answer.status_code, len(office.unwritten)) == (502, 1)
+    object.__setattr__(office.database, "write", write)
+    slow.reply_late()
+    assert answer.json is not None
+    wait_for(service, answer.json["emailId"], "Sent")
+    assert not office.unwritten
+
+
+def test_two_threads_write_each_outcome_once(slow: SMTPServer, assemble: Callable[..., Service]) -> None:
+    office = office_of(assemble(slow))
+    is_writing, may_go_on, written = threading.Event(), threading.Event(), list[int]()
+
+    def slowly(_: object) -> None:
+        is_writing.set()
+        may_go_on.wait(10)
+        written.append(1)
+
+    office.unwritten.extend([(slowly, False), (lambda _: written.append(2), False)])
+    threads = [threading.Thread(target=office.write_kept_outcomes) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+        is_writing.wait(10)
+    may_go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert (written, len(office.unwritten)) == ([1, 2], 0)
