@@ -146,6 +146,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 def _make_directory(directory: Path) -> None:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        # Its owner's alone: the file holds addresses, and messages that wait.
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise DatabaseUnusable(f"the directory {directory} of the database cannot be made") from error

@@ -176,3 +176,8 @@ def test_of_two_processes_that_write_a_first_value_one_has_its_way(database: Dat
 
     assert [write("first"), write("second")] == [True, False]
     assert database.read(lambda connection: service_state.read(connection, "name")) == "first"
+
+
+def test_the_directory_of_the_database_is_its_owners_alone(tmp_path: Path) -> None:
+    Database(f"sqlite:///{tmp_path / 'var' / 'letterbox.db'}").close()
+    assert (tmp_path / "var").stat().st_mode & 0o777 == 0o700
