@@ -3,7 +3,6 @@
 import json
 import os
 import pty
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,9 +131,9 @@ def test_a_command_says_which_file_it_reads_when_it_is_asked(arguments: list[str
 def test_it_says_so_on_a_terminal_and_is_quiet_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _run("blocks", "list").stderr == ""
     output, terminal = pty.openpty()
-    arguments = [sys.executable, "-m", "app", "blocks", "list"]
-    assert subprocess.run(arguments, stderr=terminal, cwd=PROJECT_ROOT, check=True).returncode == 0
-    os.close(terminal)
+    with os.fdopen(terminal, "w") as stderr, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stderr)
+        main.main(["blocks", "list"], standalone_mode=False)
     told = os.read(output, 1000).decode()
     os.close(output)
     assert told.strip() == f"letterbox: settings from the environment alone; paths count from {PROJECT_ROOT}"

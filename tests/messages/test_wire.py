@@ -29,7 +29,7 @@ from .composing import COMPOSER, TEMPLATES
 from .outline import assert_harmless
 from .wire_parser import WirePart, read_addresses, read_message, read_text
 
-EXAMPLES = int(os.environ.get("COMPOSED_MESSAGES", "2000" if os.environ.get("CI") else "300"))
+EXAMPLES = int(os.environ.get("COMPOSED_MESSAGES", "2000" if os.environ.get("CI") else "100"))
 SHARES = 4
 """So that several processes can share the work."""
 NOW = datetime(2026, 1, 7, 12, 34, 56, 789000, tzinfo=UTC)

@@ -1,5 +1,7 @@
 """The bytes arrive as they are, or are not sent."""
 
+import os
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,7 +28,7 @@ LINES = st.lists(
 def test_any_lines_arrive_byte_for_byte(extensions: tuple[str, ...], send: Send) -> None:
     with SMTPServer(extensions=extensions) as server:
 
-        @settings(max_examples=100, deadline=None)
+        @settings(deadline=None)
         @given(LINES)
         def arrive(lines: list[bytes]) -> None:
             message = Message("AB12CD34", HEAD + b"".join(line + b"\r\n" for line in lines))
@@ -37,7 +39,7 @@ def test_any_lines_arrive_byte_for_byte(extensions: tuple[str, ...], send: Send)
         arrive()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(deadline=None)
 @given(LINES, st.integers(1, 60))
 def test_dots_are_doubled_wherever_a_block_ends(lines: list[bytes], block_size: int) -> None:
     whole = HEAD + b"".join(line + b"\r\n" for line in lines)
@@ -106,7 +108,7 @@ def test_long_lines_are_found_wherever_they_are(lengths: list[int], has_end: boo
 LINE = b"x" * 76 + b"\r\n"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300 if "CI" in os.environ else 60, deadline=None)
 @given(
     st.lists(st.sampled_from([b"", b"x", b"x" * 75, b"x" * 76, b"x" * 997, b"x" * 998]), max_size=6),
     st.integers(0, 60),
