@@ -133,6 +133,9 @@ def _environ(scope: Scope) -> "WSGIEnvironment":
     if "HTTP_TRANSFER_ENCODING" in environ:
         # The length of a chunked body is not what is declared (RFC 9112, section 6.3).
         environ.pop("CONTENT_LENGTH", None)
+    elif "CONTENT_LENGTH" in environ:
+        # However many zeros are before it, the server has read it as a number; Python converts 4,300 digits at most.
+        environ["CONTENT_LENGTH"] = environ["CONTENT_LENGTH"].lstrip("0") or "0"
     return environ
 
 

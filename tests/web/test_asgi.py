@@ -76,6 +76,12 @@ def test_a_name_with_an_underscore_is_never_taken_for_the_one_with_a_hyphen(is_f
     assert "HTTP_X_FORWARDED_FOR" not in environ_of(pair[1:])
 
 
+def test_zeros_before_a_length_are_nothing_however_many_they_are() -> None:
+    for declared, meant in ((b"0" * 5000 + b"4", "4"), (b"0" * 5000, "0"), (b"040", "40")):
+        environ = environ_of([(b"content-length", declared)], block(b"a" * int(meant)))
+        assert environ["CONTENT_LENGTH"] == meant
+
+
 def test_a_chunked_body_has_no_length_whatever_is_declared() -> None:
     headers = [(b"content-length", b"1"), (b"transfer-encoding", b"chunked")]
     environ = environ_of(headers, block(b"ab", more=True), block(b"c"))
