@@ -1,8 +1,10 @@
 """SIGTERM while a request does not come to its end: no queued email is taken any more, and the process ends in time."""
 
+import os
 import socket
 import sqlite3
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -66,3 +68,20 @@ def test_a_request_that_never_ends_does_not_keep_the_process_for_longer_than_it_
             raise
         assert time.monotonic() - began < 30
     assert statuses(tmp_path) == {"Sent", "Queued"}
+
+
+def test_a_signal_that_comes_while_the_serving_process_starts_is_not_lost(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    environment = os.environ | {"PORT": str(port), "VAR_DIR": str(tmp_path / "var"), "SMTP_CONFIGURATIONS": ""}
+    process = subprocess.Popen([sys.executable, "-m", "app", "serve"], env=environment, stderr=subprocess.DEVNULL)
+    try:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        until = time.monotonic() + 60
+        while not (born := children.read_text().split()) and time.monotonic() < until:
+            time.sleep(0.005)
+        process.terminate()
+        assert process.wait(timeout=20) == 0
+        assert [child for child in born if Path(f"/proc/{child}").exists()] == []
+    finally:
+        process.kill()

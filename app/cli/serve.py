@@ -21,7 +21,7 @@ from granian.server.common import AbstractServer
 from app import create_app
 from app.cli.check_smtp import log_checks
 from app.cli.opening import LetterboxCommand, keep_warm, opened_settings
-from app.cli.stopping import when_stopped
+from app.cli.stopping import hold_signals_of_new_processes, when_stopped
 from app.connections.start import demand_readable_connections
 from app.emails.housekeeping import Housekeeper
 from app.emails.office import Office
@@ -66,6 +66,7 @@ def serve() -> None:
     _check_port(settings)
     server = _server(settings)
     server.on_startup(lambda: _announce(settings))
+    hold_signals_of_new_processes()
     loader = partial(load_application, is_check_taken=multiprocessing.Lock())
     server.serve(target_loader=loader, wrap_loader=False)
 

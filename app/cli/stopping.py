@@ -11,6 +11,17 @@ STOP_S = 25.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
+def hold_signals_of_new_processes() -> None:
+    """Let a signal to stop that reaches a process while it starts wait until `when_stopped`, instead of being lost.
+
+    Called once by the process that starts the others. A new one has its parent's handler, which would only note it.
+    """
+    os.register_at_fork(
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS),
+    )
+
+
 def when_stopped(*, at_once: Callable[[], None], at_last: Callable[[], None]) -> None:
     """Call `at_once` when a signal to stop arrives, and `at_last`, before the process ends, if that takes too long.
 
@@ -26,6 +37,7 @@ def when_stopped(*, at_once: Callable[[], None], at_last: Callable[[], None]) ->
         signal.signal(number, tell)
         signal.siginterrupt(number, False)
     threading.Thread(target=_watch, args=(reading, at_once, at_last), name="stop", daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
 
 
 def _watch(reading: int, at_once: Callable[[], None], at_last: Callable[[], None]) -> None:
