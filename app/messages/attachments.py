@@ -10,7 +10,7 @@ from binascii import a2b_base64
 from codecs import getincrementaldecoder
 from collections.abc import Iterator
 
-from app.messages.content_types import ContentType, guessed_content_type
+from app.messages.content_types import LONGEST, MOST_PARAMETERS, ContentType, guessed_content_type
 from app.messages.headers import cleaned
 from app.model.attachment import Attachment
 from app.settings import MessageLimits
@@ -139,7 +139,9 @@ def _strange_octets(text: str, *, end: int) -> Iterator[bytes]:
 def _content_type_fault(content_type: str | None) -> str | None:
     if content_type:
         try:
-            ContentType.read(content_type)
+            is_refused = len(content_type) > LONGEST or len(ContentType.read(content_type).parameters) > MOST_PARAMETERS
         except ValueError:
+            is_refused = True
+        if is_refused:
             return "The ContentType field is not a valid content type."
     return None

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.messages.attachments import attachment_faults, attachment_of
+from app.messages.content_types import ContentType
 from app.model.attachment import Attachment
 from app.settings import MessageLimits
 
@@ -305,3 +306,19 @@ def test_a_large_attachment_is_checked_fast() -> None:
     assert read(content=content).size == 25_000_000 // 3 * 3
     # About 60 ms; a check that decodes, or that walks in Python, takes many times this.
     assert time.process_time() - start < 1.5
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "text/plain" + "".join(f"; p{number}=x" for number in range(10)),
+        "text/plain; p=" + "x" * 986,
+        'text/plain; p="' + "\\\\" * 492 + '"',
+    ],
+    ids=["most parameters", "longest", "longest with escapes"],
+)
+def test_the_largest_content_type_that_is_taken_can_be_written_with_a_charset(content_type: str) -> None:
+    content = base64.b64encode("Köln".encode()).decode()
+    assert attachment_faults(file_name="a.txt", base64_content=content, content_type=content_type, limits=LIMITS) == {}
+    attachment = attachment_of(file_name="a.txt", base64_content=content, content_type=content_type)
+    assert ContentType.read(attachment.content_type).parameters["charset"] == "utf-8"
